@@ -1,0 +1,35 @@
+"""What every test runs under: two CPU devices, strict types, no network, repeatable numbers."""
+
+import os
+
+# XLA's CPU kernels split sums by thread count, so the last bits depend on it: one thread makes a
+# test give the same numbers on every machine. It is read once, when JAX starts; child processes
+# inherit it. Set NPROC yourself to test another count.
+os.environ.setdefault("NPROC", "1")
+# `datasets` reads this when it is imported; without it a forgotten hub name waits on the network.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Keras looks for TensorFlow unless told, and a parity test would then skip for the wrong reason.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+from pathlib import Path
+
+import jax
+import pytest
+from hypothesis import settings
+
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# A first example compiles, so its time says nothing; derandomised, a failure is the same for all.
+settings.register_profile("lab", deadline=None, max_examples=20, derandomize=True)
+settings.load_profile("lab")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets: `LSTM_LAB_DATA`, or `../shared/data` beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("LSTM_LAB_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no data at {folder}: set LSTM_LAB_DATA to a folder that has it")
+    return folder
