@@ -1,0 +1,132 @@
+"""What a recurrent cell is: two pure functions and a size.
+
+A step is cut in three by what it needs, because that decides where it may run:
+
+    z_t = project(x_t)               needs no carry: all T steps in one matrix product, outside the loop
+    r_t = recur(carry_{t-1})         affine in the carry: the one matrix product inside the loop
+    carry_t, y_t = gates(carry_{t-1}, z_t, r_t)      elementwise: the paper's equations
+
+A cell writes no derivative. `unroll` runs the adjoint of `gates` and `recur` backwards through time and
+forms the gradient of every parameter afterwards, from all steps at once. For that, each method must
+accept any number of leading axes and treat them alike: `[..., H]` is one row, a batch, or `[T, B, H]`.
+
+A cell is a frozen dataclass of static hyper-parameters, never of arrays: it is hashable, so equal
+cells share one compiled program, and it *is* its own configuration.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from lstm_lab.errors import UsageError
+
+Params = Any
+"""A NamedTuple of arrays, named as in the cell's paper."""
+
+Carry = Any
+"""A NamedTuple of arrays `[..., H]`: all that one step hands to the next."""
+
+
+class Cell(ABC):
+    """One step of a recurrent network, as pure functions of its parameters.
+
+    Subclasses are frozen dataclasses whose every field has a default.
+    """
+
+    @abstractmethod
+    def init(self, key: Array, d_in: int, d_hidden: int) -> Params:
+        """Draw the parameters.
+
+        Args:
+            key: PRNG key.
+            d_in: features of the input, D.
+            d_hidden: units of the cell, H.
+
+        Returns:
+            A NamedTuple of float32 arrays.
+        """
+
+    def prepare(self, params: Params, key: Array | None = None) -> Params:
+        """Transform the parameters once per call, before the loop: the identity unless a cell needs it."""
+        del key
+        return params
+
+    @abstractmethod
+    def carry(self, params: Params, batch: int) -> Carry:
+        """The carry before the first step, `[batch, H]` in the parameters' dtype."""
+
+    @abstractmethod
+    def project(self, params: Params, x: Array) -> Array:
+        """What a step needs of its input alone: `[..., D]` to `[..., G]`."""
+
+    @abstractmethod
+    def recur(self, params: Params, carry: Carry) -> Array:
+        """What a step needs of the carry by matrix product: affine in the carry, `[..., H]` to `[..., R]`."""
+
+    @abstractmethod
+    def gates(self, params: Params, carry: Carry, z: Array, r: Array) -> tuple[Carry, Array]:
+        """The step's equations, elementwise.
+
+        Args:
+            params: the prepared parameters.
+            carry: the carry before the step, leaves `[..., H]`.
+            z: `project` of the step's input, `[..., G]`.
+            r: `recur` of the carry, `[..., R]`.
+
+        Returns:
+            The carry after the step and the output `[..., H]`.
+        """
+
+    @property
+    def label(self) -> str:
+        """A short name for tables and figures."""
+        return type(self).__name__
+
+
+def squash(a: Array, kinds: Sequence[str]) -> list[Array]:
+    """Apply each gate's sigmoid or tanh to its block of a fused pre-activation, with a single `tanh`.
+
+    `sigmoid(x) = (1 + tanh(x / 2)) / 2`, so scaling the sigmoid blocks by one half lets one `tanh` serve
+    every gate. Taken gate by gate, XLA's CPU fusions evaluate each transcendental once per consumer.
+
+    Args:
+        a: pre-activations `[..., len(kinds) * H]`.
+        kinds: `"sigmoid"` or `"tanh"` for each block, in order.
+
+    Returns:
+        One array `[..., H]` per block.
+    """
+    width = a.shape[-1] // len(kinds)
+    halves = [0.5 if kind == "sigmoid" else 1.0 for kind in kinds]
+    scale = jnp.repeat(jnp.array(halves, a.dtype), width)
+    blocks = jnp.split(jnp.tanh(a * scale), len(kinds), axis=-1)
+    return [
+        0.5 * block + 0.5 if kind == "sigmoid" else block
+        for block, kind in zip(blocks, kinds, strict=True)
+    ]
+
+
+def uniform(key: Array, shape: tuple[int, ...], d_hidden: int) -> Array:
+    """Draw from U(-1/√H, 1/√H): the weights of `torch.nn.RNN`, `LSTM` and `GRU`."""
+    bound = d_hidden**-0.5
+    return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+
+
+def orthogonal(key: Array, shape: tuple[int, int]) -> Array:
+    """Draw a matrix with orthonormal rows or columns (Saxe et al. 2014), which keeps a vector's norm."""
+    return jax.nn.initializers.orthogonal()(key, shape, jnp.float32)
+
+
+def check_sizes(d_in: int, d_hidden: int) -> None:
+    """Refuse sizes no cell can have.
+
+    Raises:
+        UsageError: a size is below 1.
+    """
+    for name, size in (("input features", d_in), ("hidden units", d_hidden)):
+        if size < 1:
+            raise UsageError(f"{name}: {size}: a cell needs at least 1")

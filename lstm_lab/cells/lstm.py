@@ -1,0 +1,110 @@
+"""Long short-term memory.
+
+    i_t = σ(W_i x_t + U_i h_{t-1} + b_i)          what to write
+    f_t = σ(W_f x_t + U_f h_{t-1} + b_f)          what to keep
+    g_t = tanh(W_g x_t + U_g h_{t-1} + b_g)       what could be written
+    o_t = σ(W_o x_t + U_o h_{t-1} + b_o)          what to show
+    c_t = f_t ∘ c_{t-1} + i_t ∘ g_t               the cell state: additive, so an error signal survives
+    h_t = o_t ∘ tanh(c_t),      y_t = h_t
+
+S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997), section 4; the
+forget gate from F. Gers, J. Schmidhuber and F. Cummins, "Learning to forget" (2000), section 3. Without
+peepholes, as in `torch.nn.LSTM` and Keras. The four blocks stand in the order i f g o.
+
+How long c keeps a thing is set by f before anything is learned. `forget_bias` puts b_f at a constant
+(1, after R. Jozefowicz, W. Zaremba and I. Sutskever 2015, section 5): σ(1) = 0.73, a half-life of two
+steps. `chrono` draws each unit its own time scale (C. Tallec and Y. Ollivier, "Can recurrent neural
+networks warp time?", 2018, section 2.3): b_f = log U(1, T - 1), b_i = -b_f, for dependencies up to T steps.
+
+Differs from torch in its single bias, drawn as zero outside b_f and b_i.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from lstm_lab.cells.base import Cell, check_sizes, squash, uniform
+from lstm_lab.errors import UsageError
+
+
+class LSTMParams(NamedTuple):
+    """Weights of an LSTM, blocks i f g o: `W [D, 4H]`, `U [H, 4H]`, `b [4H]`."""
+
+    W: Array
+    U: Array
+    b: Array
+
+
+class LSTMCarry(NamedTuple):
+    """The hidden state `h [..., H]` and the cell state `c [..., H]`."""
+
+    h: Array
+    c: Array
+
+
+@dataclass(frozen=True)
+class LSTM(Cell):
+    """A long short-term memory cell with forget gate.
+
+    Attributes:
+        forget_bias: initial b_f, used when `chrono` is 0.
+        chrono: the longest dependency in steps for the chrono initialisation, at least 3; 0 for none.
+
+    Raises:
+        UsageError: `chrono` is negative, 1 or 2, or is given together with a forget bias.
+    """
+
+    forget_bias: float = 1.0
+    chrono: int = 0
+
+    def __post_init__(self) -> None:
+        if self.chrono < 0 or self.chrono in (1, 2):
+            raise UsageError(
+                f"chrono: {self.chrono}: give the longest dependency in steps, at least 3, or 0 for none"
+            )
+        if self.chrono and self.forget_bias != 1.0:
+            raise UsageError(
+                f"forget-bias: {self.forget_bias}: chrono={self.chrono} sets the forget bias itself; give one of the two"
+            )
+
+    def init(self, key: Array, d_in: int, d_hidden: int) -> LSTMParams:
+        check_sizes(d_in, d_hidden)
+        key_w, key_u, key_b = jax.random.split(key, 3)
+        zero = jnp.zeros(d_hidden, jnp.float32)
+        if self.chrono:
+            b_f = jnp.log(
+                jax.random.uniform(key_b, (d_hidden,), jnp.float32, 1.0, self.chrono - 1.0)
+            )
+            b_i = -b_f
+        else:
+            b_f, b_i = zero + self.forget_bias, zero
+        return LSTMParams(
+            W=uniform(key_w, (d_in, 4 * d_hidden), d_hidden),
+            U=uniform(key_u, (d_hidden, 4 * d_hidden), d_hidden),
+            b=jnp.concatenate([b_i, b_f, zero, zero]),
+        )
+
+    def carry(self, params: LSTMParams, batch: int) -> LSTMCarry:
+        zero = jnp.zeros((batch, params.U.shape[0]), params.U.dtype)
+        return LSTMCarry(zero, zero)
+
+    def project(self, params: LSTMParams, x: Array) -> Array:
+        return x @ params.W + params.b
+
+    def recur(self, params: LSTMParams, carry: LSTMCarry) -> Array:
+        return carry.h @ params.U
+
+    def gates(
+        self, params: LSTMParams, carry: LSTMCarry, z: Array, r: Array
+    ) -> tuple[LSTMCarry, Array]:
+        i, f, g, o = squash(z + r, ("sigmoid", "sigmoid", "tanh", "sigmoid"))
+        c = f * carry.c + i * g
+        h = o * jnp.tanh(c)
+        return LSTMCarry(h, c), h
+
+    @property
+    def label(self) -> str:
+        return f"LSTM chrono {self.chrono}" if self.chrono else f"LSTM forget bias {self.forget_bias:g}"

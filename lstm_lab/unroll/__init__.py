@@ -1,0 +1,7 @@
+"""Schedules: one schedule, one file. How a cell's step becomes a sequence; no schedule knows a cell."""
+
+from lstm_lab.unroll.base import Schedule
+from lstm_lab.unroll.run import unroll
+from lstm_lab.unroll.sequential import Sequential
+
+__all__ = ["Schedule", "Sequential", "unroll"]

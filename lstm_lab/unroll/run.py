@@ -1,0 +1,107 @@
+"""From a step to a sequence: run any cell under any schedule.
+
+Three rules hold under every schedule and in both directions:
+
+- A masked step copies the carry and emits zero. Right-padded rows are therefore read correctly in
+  reverse without flipping anything: the padding comes first and changes nothing.
+- A reset marks the first step of a new sequence in its row: whatever the direction, no state crosses
+  the border before it. Rows packed with resets equal the same rows kept apart.
+- A row of length zero returns the carry it was given.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from lstm_lab.cells.base import Carry, Cell, Params
+from lstm_lab.errors import UsageError
+from lstm_lab.unroll.base import Schedule, Steps
+from lstm_lab.unroll.sequential import Sequential
+
+
+def unroll(
+    cell: Cell,
+    params: Params,
+    x: Array,
+    *,
+    carry: Carry | None = None,
+    mask: Array | None = None,
+    lengths: Array | None = None,
+    reset: Array | None = None,
+    reverse: bool = False,
+    schedule: Schedule = Sequential(),
+    key: Array | None = None,
+) -> tuple[Carry, Array]:
+    """Run a cell over a batch of sequences.
+
+    Args:
+        cell: the step.
+        params: the cell's parameters, as `cell.init` draws them.
+        x: inputs `[B, T, D]`.
+        carry: the carry to begin with, leaves `[B, H]`; the cell's own where None.
+        mask: bool `[B, T]`, False where a step is to be skipped.
+        lengths: int `[B]`, steps of each right-padded row, 0 to T; another way to say `mask`.
+        reset: bool `[B, T]`, True at the first step of each new sequence in a row.
+        reverse: read from the last step to the first.
+        schedule: how to run it.
+        key: PRNG key for cells whose `prepare` draws at random.
+
+    Returns:
+        The carry after the last step read, leaves `[B, H]`, and the outputs `[B, T, H]`.
+
+    Raises:
+        UsageError: a shape does not fit, or both `mask` and `lengths` are given.
+    """
+    mask = _valid_steps(x, mask, lengths)
+    if mask is not None:
+        # Whatever stands in the padding, a NaN even, must reach neither outputs nor gradients.
+        x = jnp.where(mask[..., None], x, jnp.zeros_like(x))
+    if reset is not None:
+        _check_shape("reset", reset, x.shape[:2])
+    params = cell.prepare(params, key)
+    start = _as_varying_as(x, cell.carry(params, x.shape[0]))
+    if carry is None:
+        carry = start
+    elif jax.tree.map(jnp.shape, carry) != jax.tree.map(jnp.shape, start):
+        raise UsageError(
+            f"carry: shapes {jax.tree.map(jnp.shape, carry)}: "
+            f"this cell and batch need {jax.tree.map(jnp.shape, start)}"
+        )
+    restart = reset
+    if reset is not None and reverse:
+        # Read backwards, a sequence is entered at its last step: the one before the next one's first.
+        restart = jnp.roll(reset, -1, axis=1).at[:, -1].set(False)
+    steps = Steps(*(None if a is None else jnp.swapaxes(a, 0, 1) for a in (x, mask, restart)))
+    final, y = schedule.run(cell, params, carry, start, steps, reverse)
+    return final, jnp.swapaxes(y, 0, 1)
+
+
+def _valid_steps(x: Array, mask: Array | None, lengths: Array | None) -> Array | None:
+    """Check the inputs' shapes and express lengths as a mask `[B, T]`."""
+    if x.ndim != 3 or x.shape[1] < 1:
+        raise UsageError(f"x: shape {x.shape}: give [batch, time, features] with at least one step")
+    if mask is not None and lengths is not None:
+        raise UsageError("mask and lengths: both given: they say the same thing, give one")
+    if lengths is not None:
+        _check_shape("lengths", lengths, x.shape[:1])
+        return jnp.arange(x.shape[1]) < lengths[:, None]
+    if mask is not None:
+        _check_shape("mask", mask, x.shape[:2])
+    return mask
+
+
+def _check_shape(name: str, array: Array, wanted: tuple[int, ...]) -> None:
+    if array.shape != wanted:
+        raise UsageError(f"{name}: shape {array.shape}: x asks for {wanted}")
+
+
+def _as_varying_as(x: Array, carry: Carry) -> Carry:
+    """Let a constant carry vary over the mesh axes x varies over, which `shard_map` asks of a loop's carry.
+
+    Selecting with a constant condition costs nothing after compilation and, unlike `carry + 0 * x`, lets
+    no infinity in x through.
+    """
+    never = jnp.zeros((x.shape[0], 1), bool)
+    return jax.tree.map(
+        lambda leaf: jnp.where(never, x[:, 0, :1].astype(leaf.dtype), leaf), carry
+    )

@@ -1,0 +1,187 @@
+"""The sequential schedule: one `lax.scan`, and the one derivative that serves every cell.
+
+Left to itself, reverse-mode differentiation of a scan accumulates every weight gradient inside the
+backward loop: T small products and a carried `[H, G]` sum. Here the backward loop carries the adjoint of the
+*carry* alone,
+
+    (λ_{t-1}, dz_t, dr_t) = (∂gates/∂(carry, z, r))ᵀ (λ_t, dy_t),      λ_{t-1} += (∂recur/∂carry)ᵀ dr_t
+
+and emits dz and dr. The parameters get their gradient afterwards from all steps at once: `project` and
+`recur` are affine, so one product `[D, T·B] × [T·B, G]` and one `[H, T·B] × [T·B, R]` finish the work, and
+`gates` is differentiated for all steps together when its equations hold parameters of their own. The
+adjoint method is Pontryagin's; for recurrent nets see P. J. Werbos, "Backpropagation through time" (1990),
+section II. The derivative of `gates` comes from `jax.vjp`: no cell writes one.
+
+With `remat`, time is cut into chunks and only the carry between chunks is kept; each chunk's inner
+quantities are computed again when its gradient is due (T. Chen et al., "Training deep nets with sublinear
+memory cost", 2016). Chunks of about √T steps need the least memory.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from lstm_lab.cells.base import Carry, Cell, Params
+from lstm_lab.errors import UsageError
+from lstm_lab.unroll.base import Schedule, Steps
+
+
+@dataclass(frozen=True)
+class Sequential(Schedule):
+    """Step after step in one compiled loop.
+
+    Attributes:
+        unroll: steps per iteration of the compiled loop; more compiles longer and may run faster.
+        remat: steps per rematerialised chunk; 0 keeps every step's quantities for the gradient.
+        adjoint: use this module's derivative; False leaves it to JAX, which forward-mode
+            differentiation (`jax.jvp`, `jax.jacfwd`) needs.
+
+    Raises:
+        UsageError: `unroll` is below 1 or `remat` below 0.
+    """
+
+    unroll: int = 1
+    remat: int = 0
+    adjoint: bool = True
+
+    def __post_init__(self) -> None:
+        if self.unroll < 1:
+            raise UsageError(f"unroll: {self.unroll}: give at least 1 step per iteration")
+        if self.remat < 0:
+            raise UsageError(f"remat: {self.remat}: give a chunk length in steps, or 0 for none")
+
+    def run(
+        self, cell: Cell, params: Params, carry: Carry, start: Carry, steps: Steps, reverse: bool
+    ) -> tuple[Carry, Array]:
+        loop = _with_adjoint if self.adjoint else _plain
+        chunk = partial(loop, _Loop(cell, self.unroll, reverse))
+        if not 0 < self.remat < len(steps.x):
+            return chunk(params, carry, start, steps)
+
+        def body(carry: Carry, steps: Steps) -> tuple[Carry, Array]:
+            return jax.checkpoint(chunk)(params, carry, start, steps)
+
+        final, y = lax.scan(body, carry, _chunks(steps, self.remat), reverse=reverse)
+        return final, y.reshape(-1, *y.shape[2:])[: len(steps.x)]
+
+
+def _chunks(steps: Steps, size: int) -> Steps:
+    """Cut `[T, ...]` into `[ceil(T / size), size, ...]`, filling the last chunk with masked steps."""
+    T, B = steps.x.shape[:2]
+    missing = -T % size
+    if missing and steps.mask is None:
+        steps = steps._replace(mask=jnp.ones((T, B), bool))
+
+    def cut(a: Array) -> Array:
+        padded = jnp.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1))
+        return padded.reshape(-1, size, *a.shape[1:])
+
+    return jax.tree.map(cut, steps)
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """The static part of one loop: equal loops share one compiled program."""
+
+    cell: Cell
+    unroll: int
+    reverse: bool
+
+    def scan(self, step: Any, init: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
+        return lax.scan(step, init, inputs, reverse=reverse, unroll=self.unroll)
+
+
+def _hold(mask: Array | None, new: Any, old: Any) -> Any:
+    """Take `new` where a step counts, `old` where it is masked or restarts; leaves `[B, H]`."""
+    if mask is None:
+        return new
+    return jax.tree.map(lambda n, o: jnp.where(mask[:, None], n, o), new, old)
+
+
+def _zeros(tree: Any) -> Any:
+    return jax.tree.map(jnp.zeros_like, tree)
+
+
+def _forward(
+    loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps, keep: bool
+) -> tuple[Carry, Array, Any]:
+    """Run the loop; with `keep`, also return what its gradient needs: z and every step's carry and r."""
+    cell = loop.cell
+    z = cell.project(params, steps.x)
+
+    def step(carry: Carry, inputs: Any) -> tuple[Carry, Any]:
+        z, mask, restart = inputs
+        before = carry if restart is None else _hold(restart, start, carry)
+        r = cell.recur(params, before)
+        after, y = cell.gates(params, before, z, r)
+        after, y = _hold(mask, (after, y), (before, jnp.zeros_like(y)))
+        return after, (y, (before, r) if keep else None)
+
+    final, (y, kept) = loop.scan(step, carry, (z, steps.mask, steps.restart), loop.reverse)
+    return final, y, (z, kept)
+
+
+def _plain(
+    loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
+) -> tuple[Carry, Array]:
+    final, y, _ = _forward(loop, params, carry, start, steps, keep=False)
+    return final, y
+
+
+_with_adjoint = jax.custom_vjp(_plain, nondiff_argnums=(0,))
+
+
+def _fwd(
+    loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
+) -> tuple[tuple[Carry, Array], Any]:
+    final, y, (z, (before, r)) = _forward(loop, params, carry, start, steps, keep=True)
+    return (final, y), (params, start, steps, z, before, r)
+
+
+def _bwd(loop: _Loop, kept: Any, cotangents: tuple[Carry, Array]) -> tuple[Any, Any, Any, Any]:
+    params, start, steps, z, before, r = kept
+    d_final, dy = cotangents
+    cell = loop.cell
+    own = _gates_use(cell, params, before, z, r)
+
+    def step(adjoint: tuple[Carry, Carry], inputs: Any) -> tuple[tuple[Carry, Carry], Any]:
+        d_after, d_start = adjoint
+        z, r, before, mask, restart, dy = inputs
+        held = _zeros(d_after) if mask is None else _hold(mask, _zeros(d_after), d_after)
+        d_after, dy = _hold(mask, (d_after, dy), (_zeros(d_after), jnp.zeros_like(dy)))
+        _, gates_vjp = jax.vjp(partial(cell.gates, params), before, z, r)
+        d_before, dz, dr = gates_vjp((d_after, dy))
+        _, recur_vjp = jax.vjp(partial(cell.recur, params), before)
+        d_before = jax.tree.map(lambda *parts: sum(parts), d_before, *recur_vjp(dr), held)
+        if restart is not None:
+            taken = _hold(restart, d_before, _zeros(d_before))
+            d_start = jax.tree.map(jnp.add, d_start, taken)
+            d_before = _hold(restart, _zeros(d_before), d_before)
+        return (d_before, d_start), (dz, dr, (d_after, dy) if own else None)
+
+    (d_carry, d_start), (dz, dr, d_out) = loop.scan(
+        step,
+        (d_final, _zeros(start)),
+        (z, r, before, steps.mask, steps.restart, dy),
+        not loop.reverse,
+    )
+    d_params, dx = jax.vjp(cell.project, params, steps.x)[1](dz)
+    parts = [d_params, jax.vjp(lambda p: cell.recur(p, before), params)[1](dr)[0]]
+    if own:
+        parts.append(jax.vjp(lambda p: cell.gates(p, before, z, r), params)[1](d_out)[0])
+    d_params = jax.tree.map(lambda *leaves: sum(leaves), *parts)
+    return d_params, d_carry, d_start, Steps(dx, None, None)
+
+
+_with_adjoint.defvjp(_fwd, _bwd)
+
+
+def _gates_use(cell: Cell, params: Params, before: Carry, z: Array, r: Array) -> bool:
+    """Whether a cell's `gates` reads parameters of its own, as layer norms, peepholes and inner products do."""
+    jaxpr = jax.make_jaxpr(cell.gates)(params, before, z, r).jaxpr
+    own = set(jaxpr.invars[: len(jax.tree.leaves(params))])
+    return any(isinstance(v, type(jaxpr.invars[0])) and v in own for e in jaxpr.eqns for v in e.invars)
