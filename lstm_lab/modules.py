@@ -1,0 +1,316 @@
+"""Flax NNX modules around the pure core: recurrent layers, both directions, stacks, whole models.
+
+A module holds parameters and static settings, nothing else: no cache, no random stream, no state
+between calls. What a call needs beyond its input (a carry, a PRNG key for dropout) is an argument, so
+`nnx.split` once and plain `jax.jit`, `grad`, `scan` and `vmap` afterwards is all there is to learn.
+
+Every layer answers with `Reading(carry, y, last)`. In Keras' words: `y` is what `return_sequences=True`
+gives, `last` what it gives without, `carry` what `return_state=True` adds.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from lstm_lab.cells.base import Carry, Cell
+from lstm_lab.errors import UsageError
+from lstm_lab.unroll import Schedule, Sequential, unroll
+
+Merge = Literal["concat", "sum", "mul", "ave"]
+
+
+class Reading(NamedTuple):
+    """What a layer says of a batch of sequences.
+
+    Attributes:
+        carry: the state after the last step read, leaves `[B, H]`; a tuple of them for several layers.
+        y: an output per step, `[B, T, H]`.
+        last: the output at each row's own last step read, `[B, H]`; zero for a row of length zero. For
+            two directions it merges the forward one's at the end with the backward one's at the start.
+    """
+
+    carry: Carry
+    y: Any
+    last: Any
+
+
+class Recurrent(nnx.Module):
+    """One cell run over time.
+
+    Args:
+        cell: the step.
+        d_in: features of the input, D.
+        d_hidden: units, H.
+        reverse: read from the last step to the first.
+        schedule: how the loop is run.
+        rngs: where `rngs.params()` draws the initial parameters.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        d_in: int,
+        d_hidden: int,
+        *,
+        reverse: bool = False,
+        schedule: Schedule = Sequential(),
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.cell = cell
+        self.d_in = d_in
+        self.d_out = d_hidden
+        self.reverse = reverse
+        self.schedule = schedule
+        params = cell.init(rngs.params(), d_in, d_hidden)
+        self.params = nnx.data(jax.tree.map(nnx.Param, params))
+
+    def initial_carry(self, batch: int) -> Carry:
+        """The carry before the first step, leaves `[batch, H]`."""
+        return self.cell.carry(self._arrays(), batch)
+
+    def __call__(
+        self,
+        x: Array,
+        *,
+        carry: Carry | None = None,
+        mask: Array | None = None,
+        lengths: Array | None = None,
+        reset: Array | None = None,
+        key: Array | None = None,
+    ) -> Reading:
+        """Read a batch of sequences.
+
+        Args:
+            x: `[B, T, D]`.
+            carry: the state to begin with; the cell's own where None.
+            mask: bool `[B, T]`, False where a step is skipped.
+            lengths: int `[B]`, steps of each right-padded row.
+            reset: bool `[B, T]`, True at the first step of a new sequence in a row.
+            key: PRNG key for cells that draw at random in training; None in evaluation.
+        """
+        carry, y = unroll(
+            self.cell,
+            self._arrays(),
+            x,
+            carry=carry,
+            mask=mask,
+            lengths=lengths,
+            reset=reset,
+            reverse=self.reverse,
+            schedule=self.schedule,
+            key=key,
+        )
+        if lengths is not None:
+            mask = jnp.arange(x.shape[1]) < lengths[:, None]
+        return Reading(carry, y, _last(y, mask, self.reverse))
+
+    def _arrays(self) -> Any:
+        return jax.tree.map(
+            lambda p: p[...], self.params, is_leaf=lambda leaf: isinstance(leaf, nnx.Param)
+        )
+
+
+def _last(y: Array, mask: Array | None, reverse: bool) -> Array:
+    """The output `[B, H]` at the last step read, which differs by row and by direction."""
+    if mask is None:
+        return y[:, 0] if reverse else y[:, -1]
+    first = jnp.argmax(mask, axis=1)
+    final = mask.shape[1] - 1 - jnp.argmax(mask[:, ::-1], axis=1)
+    index = first if reverse else final
+    return jnp.take_along_axis(y, index[:, None, None], axis=1)[:, 0]
+
+
+class Bidirectional(nnx.Module):
+    """Two layers reading the same input, one from each end.
+
+    M. Schuster and K. K. Paliwal, "Bidirectional recurrent neural networks" (1997), section II.C.
+
+    Args:
+        forward: the layer that reads from the first step.
+        backward: the layer that reads from the last step.
+        merge: how their outputs become one: `concat`, `sum`, `mul`, `ave`; None keeps the pair.
+
+    Raises:
+        UsageError: the layers read the same way, or their widths cannot be merged.
+    """
+
+    def __init__(
+        self, forward: Recurrent, backward: Recurrent, merge: Merge | None = "concat"
+    ) -> None:
+        if forward.reverse or not backward.reverse:
+            raise UsageError(
+                f"bidirectional: reverse={forward.reverse} and {backward.reverse}: "
+                "give a forward layer, then one built with reverse=True"
+            )
+        if merge not in ("concat", None) and forward.d_out != backward.d_out:
+            raise UsageError(
+                f"bidirectional: {forward.d_out} and {backward.d_out} units: "
+                f"merge={merge!r} needs equal widths, or use 'concat'"
+            )
+        self.forward = forward
+        self.backward = backward
+        self.merge = merge
+        self.d_in = forward.d_in
+        self.d_out = forward.d_out + (backward.d_out if merge == "concat" else 0)
+
+    def initial_carry(self, batch: int) -> Carry:
+        """The two directions' carries."""
+        return self.forward.initial_carry(batch), self.backward.initial_carry(batch)
+
+    def __call__(
+        self, x: Array, *, carry: Carry | None = None, key: Array | None = None, **steps: Any
+    ) -> Reading:
+        """Read a batch of sequences from both ends; arguments and shapes as in `Recurrent`."""
+        ahead, back = (None, None) if carry is None else carry
+        key_ahead, key_back = _split(key, 2)
+        forward = self.forward(x, carry=ahead, key=key_ahead, **steps)
+        backward = self.backward(x, carry=back, key=key_back, **steps)
+        return Reading(
+            (forward.carry, backward.carry),
+            self._merge(forward.y, backward.y),
+            self._merge(forward.last, backward.last),
+        )
+
+    def _merge(self, forward: Array, backward: Array) -> Any:
+        match self.merge:
+            case "concat":
+                return jnp.concatenate([forward, backward], axis=-1)
+            case "sum":
+                return forward + backward
+            case "mul":
+                return forward * backward
+            case "ave":
+                return (forward + backward) / 2
+            case _:
+                return forward, backward
+
+
+class Stack(nnx.Module):
+    """Layers on top of each other, each handing its full sequence to the next.
+
+    What stands between layers acts on every layer's input but the first's, in this order: layer
+    normalisation, dropout (W. Zaremba, I. Sutskever and O. Vinyals 2014, section 3.1: never on the
+    recurrent path), the layer, and with `residual` the layer's input added to its output.
+
+    Args:
+        layers: from the input upwards.
+        residual: add each upper layer's input to its output; needs equal widths.
+        norm: normalise each upper layer's input.
+        dropout: fraction of each upper layer's input set to zero in training, 0 to 1.
+        rngs: unused draws aside, the norms' parameters.
+
+    Raises:
+        UsageError: widths do not fit, or dropout is outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        layers: list[Recurrent | Bidirectional],
+        *,
+        residual: bool = False,
+        norm: bool = False,
+        dropout: float = 0.0,
+        rngs: nnx.Rngs,
+    ) -> None:
+        if not 0 <= dropout < 1:
+            raise UsageError(f"dropout: {dropout}: give a fraction from 0 to below 1")
+        for below, above in zip(layers, layers[1:], strict=False):
+            if above.d_in != below.d_out:
+                raise UsageError(f"stack: a layer of {below.d_out} outputs below one of {above.d_in} inputs")
+            if residual and above.d_out != above.d_in:
+                raise UsageError(
+                    f"stack: residual needs equal widths, not {above.d_in} and {above.d_out}"
+                )
+        self.layers = nnx.List(layers)
+        self.norms = nnx.List(
+            [nnx.LayerNorm(layer.d_in, rngs=rngs) for layer in layers[1:]] if norm else []
+        )
+        self.residual = residual
+        self.dropout = dropout
+        self.d_in = layers[0].d_in
+        self.d_out = layers[-1].d_out
+
+    def initial_carry(self, batch: int) -> Carry:
+        """One carry per layer."""
+        return tuple(layer.initial_carry(batch) for layer in self.layers)
+
+    def __call__(
+        self, x: Array, *, carry: Carry | None = None, key: Array | None = None, **steps: Any
+    ) -> Reading:
+        """Read a batch of sequences; arguments and shapes as in `Recurrent`, dropout only with a key."""
+        carries = [None] * len(self.layers) if carry is None else carry
+        keys = _split(key, 2 * len(self.layers))
+        reading = self.layers[0](x, carry=carries[0], key=keys[0], **steps)
+        after = [reading.carry]
+        for n, layer in enumerate(self.layers[1:], start=1):
+            below, y = reading, reading.y
+            if self.norms:
+                y = self.norms[n - 1](y)
+            y = _dropout(y, self.dropout, keys[2 * n + 1])
+            reading = layer(y, carry=carries[n], key=keys[2 * n], **steps)
+            after.append(reading.carry)
+            if self.residual:
+                reading = Reading(reading.carry, below.y + reading.y, below.last + reading.last)
+        return reading._replace(carry=tuple(after))
+
+
+def _split(key: Array | None, n: int) -> Any:
+    return [None] * n if key is None else jax.random.split(key, n)
+
+
+def _dropout(x: Array, rate: float, key: Array | None) -> Array:
+    """Zero a fraction of x and scale the rest to keep its expectation; nothing without a key."""
+    if key is None or rate == 0:
+        return x
+    kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+    return jnp.where(kept, x / (1 - rate), jnp.zeros_like(x))
+
+
+class SequenceModel(nnx.Module):
+    """From tokens or features to a label per step or per sequence.
+
+    Args:
+        embed: for tokens, their count V (read as one-hot vectors) or an `nnx.Embed`; None for features.
+        body: the recurrent part.
+        d_out: outputs of the dense head, such as the number of classes.
+        per_step: one output per step, or one per sequence, from each row's own last step.
+        rngs: where the head's parameters are drawn.
+    """
+
+    def __init__(
+        self,
+        embed: nnx.Embed | int | None,
+        body: Recurrent | Bidirectional | Stack,
+        d_out: int,
+        *,
+        per_step: bool = True,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.embed = embed
+        self.body = body
+        self.head = nnx.Linear(body.d_out, d_out, rngs=rngs)
+        self.per_step = per_step
+
+    def initial_carry(self, batch: int) -> Carry:
+        """The body's carry before the first step."""
+        return self.body.initial_carry(batch)
+
+    def __call__(self, x: Array, **call: Any) -> tuple[Carry, Array]:
+        """Read a batch of sequences.
+
+        Args:
+            x: tokens, int `[B, T]`, or features `[B, T, D]`.
+            **call: `carry`, `mask`, `lengths`, `reset` and `key` as in `Recurrent`.
+
+        Returns:
+            The carry, and the outputs: `[B, T, d_out]` per step or `[B, d_out]` per sequence.
+        """
+        if isinstance(self.embed, int):
+            x = jax.nn.one_hot(x, self.embed, dtype=self.head.kernel.dtype)
+        elif self.embed is not None:
+            x = self.embed(x)
+        reading = self.body(x, **call)
+        return reading.carry, self.head(reading.y if self.per_step else reading.last)
