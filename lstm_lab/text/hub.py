@@ -1,0 +1,188 @@
+"""Text of a data set on the Hugging Face hub, behind a deadline of our own.
+
+Without network the hub's client retries for 23 seconds, and behind a proxy that accepts and never
+answers for over six minutes, whatever its own time-outs say. So nothing here talks to the hub in
+this process:
+
+1. A copy in the cache is read first, with `HF_HUB_OFFLINE=1`: no socket is opened.
+2. Otherwise one request asks whether the hub answers at all, on a daemon thread that is abandoned
+   at the deadline, since neither a name look-up nor a silent proxy can be interrupted.
+3. Only then does a child process download, and it is killed if it takes too long.
+
+The switch to offline is read when `datasets` is imported: setting it in this process would be too
+late where that has happened. Run as a module, this file *is* the child.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from lstm_lab.errors import DataError, one_line
+
+PREFIX = "hub:"
+# A split may hold a colon inside brackets, as train[:1%] does.
+SPEC = re.compile(
+    PREFIX + r"(?P<repository>[\w.-]+/[\w.-]+)(/(?P<config>[\w.-]+))?"
+    r"(:(?P<split>([^:\[\]]|\[[^\[\]]*\])+)(:(?P<column>.+))?)?"
+)
+# Long enough for a slow line, and leaves half of five seconds to start Python and JAX.
+PROBE_SECONDS = 2.0
+# A gigabyte at one megabyte per second.
+DOWNLOAD_SECONDS = 1000.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which column of which data set.
+
+    Attributes:
+        repository: OWNER/NAME.
+        config: the data set's configuration, or "" for its default.
+        split: such as "train" or "train[:1%]".
+        column: the one that holds the text.
+    """
+
+    repository: str
+    config: str = ""
+    split: str = "train"
+    column: str = "text"
+
+
+def is_hub(spec: str) -> bool:
+    """Return whether a corpus specification names a data set of the hub."""
+    return spec.startswith(PREFIX)
+
+
+def parse(spec: str) -> Source:
+    """Read "hub:OWNER/NAME[/CONFIG][:SPLIT[:COLUMN]]".
+
+    Raises:
+        DataError: it is something else.
+
+    >>> parse("hub:owner/name/v1:test")
+    Source(repository='owner/name', config='v1', split='test', column='text')
+    """
+    found = SPEC.fullmatch(spec)
+    if not found:
+        raise DataError(
+            f"corpus: {spec[:200]!r} names no data set: "
+            "write hub:OWNER/NAME, or hub:OWNER/NAME/CONFIG:SPLIT:COLUMN"
+        )
+    return Source(**{name: value for name, value in found.groupdict().items() if value})
+
+
+def fetch(source: Source) -> str:
+    """Return a data set's text, from the cache if it is there, else from the hub.
+
+    Args:
+        source: what to read.
+
+    Returns:
+        The rows of the column, joined; a row that does not end its line is ended by a newline.
+
+    Raises:
+        DataError: there is no copy and no network (within five seconds), or no such column.
+    """
+    if find_spec("datasets") is None:
+        raise DataError("corpus: package datasets is not installed: pip install 'datasets>=5.2,<6'")
+    reason = "it has no copy in the cache"
+    if _may_be_cached(source):
+        try:
+            return _read(source, offline=True)
+        except DataError as error:
+            reason = str(error)
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        failure = "HF_HUB_OFFLINE is set"
+    else:
+        failure = _unreachable(endpoint)
+    if failure:
+        raise DataError(
+            f"corpus: cannot fetch {source.repository!r} ({failure}; {reason}): "
+            "connect once to fill the cache, or give a local file"
+        )
+    return _read(source, offline=False)
+
+
+def _may_be_cached(source: Source) -> bool:
+    """Return whether the cache holds anything of this owner; the client knows the exact name."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    home = Path(os.environ.get("HF_HOME") or home)
+    cache = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets").expanduser()
+    return any(cache.glob(f"{source.repository.partition('/')[0]}___*"))
+
+
+def _unreachable(endpoint: str) -> str:
+    """Ask the hub for one answer within the deadline; return why there was none, or ""."""
+    outcome = [f"{endpoint} did not answer in {PROBE_SECONDS:g} seconds"]
+
+    def ask() -> None:
+        request = urllib.request.Request(endpoint, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
+                outcome[0] = ""
+        except urllib.error.HTTPError as error:  # an answer, if a refusal: the hub is there
+            outcome[0] = f"{endpoint} answers {error.code}" if error.code >= 500 else ""
+        except (OSError, ValueError) as error:
+            outcome[0] = f"{endpoint} cannot be reached, {one_line(error)}"
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return outcome[0]
+
+
+def _read(source: Source, *, offline: bool) -> str:
+    """Read the data set in a child process; raises DataError with the child's last words."""
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1" if offline else "0"}
+    what = (source.repository, source.config, source.split, source.column)
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "text"
+        # -P: a file called datasets.py in the working folder must not pass for the library.
+        command = [sys.executable, "-P", "-m", __name__, *what, str(answer)]
+        try:
+            child = subprocess.run(
+                command, env=environment, stderr=subprocess.PIPE, timeout=DOWNLOAD_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise DataError(
+                f"corpus: {source.repository!r} took over {DOWNLOAD_SECONDS:g} seconds: "
+                "download it first, or give a local file"
+            ) from error
+        if child.returncode == 0:
+            return answer.read_bytes().decode()
+        words = child.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+    raise DataError(
+        f"corpus: cannot read {source.repository!r} ({one_line(words[-1])[:300]}): "
+        "check owner, name, config, split and column, as in hub:OWNER/NAME/CONFIG:SPLIT:COLUMN"
+    )
+
+
+def _main(repository: str, config: str, split: str, column: str, answer: str) -> None:
+    """Write the joined rows to the file `answer`: the child's whole work."""
+    with contextlib.redirect_stdout(sys.stderr):
+        from datasets import load_dataset
+
+        rows = load_dataset(repository, config or None, split=split)
+        if column not in rows.column_names:
+            sys.exit(f"no column {column!r}, only {', '.join(rows.column_names)}")
+        with open(answer, "w", encoding="utf-8", newline="") as file:
+            for row in rows[column]:
+                if not isinstance(row, str):
+                    sys.exit(f"column {column!r} holds {type(row).__name__}, not text")
+                file.write(row if row.endswith("\n") else row + "\n")
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
