@@ -1,0 +1,257 @@
+"""The charts: what a trained network scored, remembers, learnt and continues."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lstm_lab.report.load import Trial
+from lstm_lab.report.markup import Markup, visible
+from lstm_lab.report.numbers import UNITS, interval, number, over_seeds, power
+from lstm_lab.report.svg import INK, Palette, draw
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST_POINTS = 160
+
+
+def accuracy_against_lag(
+    results: Sequence[Mapping[str, Any]], metric: str, palette: Palette
+) -> Markup:
+    """Draw the headline figure against the lag, one line and band of 95% intervals per model.
+
+    Args:
+        results: results of one kind of task; those without a lag are left out.
+        metric: the headline metric.
+        palette: colour of each model.
+
+    Returns:
+        The panel; chance is the dashed line.
+    """
+
+    results = [result for result in results if lag_of(result) > 0]
+
+    def paint(axes: "Axes") -> None:
+        chance = {lag_of(r): r["chance"][metric] for r in results if metric in r["chance"]}
+        if chance:
+            start, *_ = lags = sorted(chance)
+            axes.plot(lags, [chance[lag] for lag in lags], color=INK, linestyle="--", linewidth=1)
+            axes.annotate("chance", (start, chance[start]), (0, 3), textcoords="offset points")
+        for model in dict.fromkeys(r["model"] for r in results):
+            own = sorted((r for r in results if r["model"] == model), key=lag_of)
+            lags = [lag_of(r) for r in own]
+            measured = [over_seeds(r["final"][metric]) for r in own]
+            low, high = [m.low for m in measured], [m.high for m in measured]
+            style = palette.style(model)
+            axes.fill_between(lags, low, high, color=style["color"], alpha=0.16, lw=0)
+            axes.plot(lags, [m.median for m in measured], marker=palette.marker(model), **style)
+        axes.set_xscale("log")
+        ticks = sorted({lag_of(r) for r in results})
+        axes.set_xticks(ticks, [number(tick) for tick in ticks])
+        axes.minorticks_off()
+        axes.set_xlabel("lag (steps)")
+        axes.set_ylabel(axis_label(metric))
+        if metric == "accuracy":
+            axes.set_ylim(-0.03, 1.03)
+
+    return draw(paint, f"{metric} against lag", (5.2, 3.0))
+
+
+def influence(results: Sequence[Mapping[str, Any]], when: str, palette: Palette) -> Markup:
+    """Draw how strongly each past step moves the output, against how long ago it was.
+
+    Args:
+        results: results of one task, with the influence probe.
+        when: "before" or "after" training.
+        palette: colour of each model.
+
+    Returns:
+        The panel: median over seeds and the range from the smallest to the largest.
+    """
+    moments = [m for r in results for m in r["probes"]["influence"].values()]
+    every = np.concatenate([np.ravel(np.array(m["norm"], float)) for m in moments])
+    positive = every[np.isfinite(every) & (every > 0)]
+
+    def paint(axes: "Axes") -> None:
+        for result in results:
+            probe = result["probes"]["influence"].get(when)
+            if probe:
+                norm = np.array(probe["norm"], float)
+                norm[norm <= 0] = math.nan
+                _band(axes, np.array(probe["lag"]), norm, palette.style(result["model"]))
+        _log(axes)
+        if positive.size:
+            # Twelve decades are as far as float32 gradients say anything.
+            axes.set_ylim(max(positive.min(), positive.max() * 1e-12) / 2, positive.max() * 2)
+        axes.set_xlabel("lag (steps)")
+        axes.set_ylabel("influence (gradient norm)")
+
+    return draw(paint, f"influence against lag, {when} training")
+
+
+def learning_curves(trials: Sequence[Trial], metric: str, palette: Palette) -> Markup | None:
+    """Draw the validation metric against training steps for the trials of one task.
+
+    Args:
+        trials: trials of one task.
+        metric: the headline metric.
+        palette: colour of each model.
+
+    Returns:
+        The panel: median over seeds and the range from the smallest to the largest; None where
+        nothing was logged.
+    """
+    curves = [(trial.model, *trial.curve(metric)) for trial in trials if trial.model]
+    curves = [curve for curve in curves if curve[1].size]
+    if not curves:
+        return None
+
+    def paint(axes: "Axes") -> None:
+        for model, steps, values in curves:
+            _band(axes, steps, values, palette.style(model))
+        every = np.concatenate([values.ravel() for _, _, values in curves])
+        # An error that falls by decades says nothing on a linear axis after the first of them.
+        every = every[np.isfinite(every)]
+        if every.size and 0 < every.min() < every.max() / 100:
+            _log(axes)
+        axes.set_xlabel("training steps")
+        axes.set_ylabel(axis_label(metric))
+
+    return draw(paint, f"{metric} against training steps")
+
+
+def continuation(results: Sequence[Mapping[str, Any]], palette: Palette) -> tuple[Markup, Markup]:
+    """Draw sequences continued by the models beside the true one, and the relative error.
+
+    Args:
+        results: results of one task, with the continuation probe.
+        palette: colour of each model.
+
+    Returns:
+        Two panels; the vertical line is the length that was trained on.
+    """
+    probes = {r["model"]: r["probes"]["continuation"]["after"] for r in results}
+    first = next(iter(probes.values()))
+    truth = np.array(first["truth"], float)
+
+    def values(axes: "Axes") -> None:
+        for model, probe in probes.items():
+            rows = np.array(probe["prediction"], float)
+            _band(axes, np.arange(1, rows.shape[1] + 1), rows, palette.style(model))
+        axes.plot(np.arange(1, truth.size + 1), truth, ".", color=INK, markersize=2.6)
+        finite = np.abs(truth[np.isfinite(truth) & (truth != 0)])
+        if finite.size and finite.max() > 100 * finite.min():
+            axes.set_yscale("symlog", linthresh=float(finite.min()))
+            axes.yaxis.set_major_formatter(power)
+            axes.minorticks_off()
+        axes.set_ylabel("value (dots: truth)")
+
+    def errors(axes: "Axes") -> None:
+        for model, probe in probes.items():
+            error = np.abs(np.array(probe["relative_error"], float))
+            error[error <= 0] = math.nan
+            _band(axes, np.arange(1, error.shape[1] + 1), error, palette.style(model))
+        _log(axes)
+        axes.set_ylabel("relative error (fraction)")
+
+    def framed(paint: Callable[["Axes"], None]) -> Callable[["Axes"], None]:
+        def painted(axes: "Axes") -> None:
+            paint(axes)
+            axes.axvline(first["trained_length"], color=INK, linestyle=":", linewidth=1)
+            place = (first["trained_length"], 1.0)
+            axes.annotate(
+                "trained", place, (-3, -2), xycoords=("data", "axes fraction"),
+                textcoords="offset points", ha="right", va="top",
+            )  # fmt: skip
+            axes.set_xlabel("time (steps)")
+
+        return painted
+
+    return (
+        draw(framed(values), "continued sequence against time"),
+        draw(framed(errors), "relative error against time"),
+    )
+
+
+def baselines(results: Sequence[Mapping[str, Any]], metric: str, palette: Palette) -> Markup:
+    """Draw the models of one task in one ladder with its baselines and chance, best on top.
+
+    Args:
+        results: results of one task.
+        metric: the headline metric.
+        palette: colour of each model.
+
+    Returns:
+        The panel, values written beside the marks; the bars are 95% intervals.
+    """
+    first = results[0]
+    known = {**first["baselines"], "chance": first["chance"]}
+    middles = {name: float(scores[metric]) for name, scores in known.items() if metric in scores}
+    own = {result["model"]: over_seeds(result["final"][metric]) for result in results}
+    middles.update({model: measured.median for model, measured in own.items()})
+    rungs = sorted(middles, key=middles.__getitem__, reverse=not first["higher_is_better"])
+
+    def paint(axes: "Axes") -> None:
+        for place, name in enumerate(rungs):
+            measured, value = own.get(name), middles[name]
+            if measured:
+                colour = palette.style(name)["color"]
+                axes.plot([measured.low, measured.high], [place, place], color=colour, lw=2)
+                axes.plot([value], [place], palette.marker(name), color=colour, markersize=5)
+            else:
+                axes.plot([value], [place], "o", color=INK, markersize=5, markerfacecolor="none")
+            text = interval(measured) if measured else number(value)
+            axes.annotate(text, (value, place), (8, 0), textcoords="offset points", va="center")
+        axes.set_yticks(range(len(rungs)), [_one_line(name) for name in rungs])
+        axes.set_ylim(-0.7, len(rungs) - 0.3)
+        axes.margins(x=0.3)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel(axis_label(metric))
+
+    size = (5.2, 0.8 + 0.24 * len(rungs))
+    left = min(2.6, 0.2 + 0.068 * max(len(_one_line(name)) for name in rungs))
+    return draw(paint, f"{metric} beside the baselines", size, left)
+
+
+def lag_of(result: Mapping[str, Any]) -> float:
+    """Lag of a result's task in steps; 0 where the task has none."""
+    lag = result["task_config"].get("lag")
+    return float(lag) if isinstance(lag, int | float) and math.isfinite(lag) else 0.0
+
+
+def axis_label(metric: str) -> str:
+    """Name of a metric with its unit."""
+    unit = UNITS.get(metric)
+    return f"{_one_line(metric)} ({unit})" if unit and unit != metric else _one_line(metric)
+
+
+def _log(axes: "Axes") -> None:
+    """Make the vertical axis logarithmic, with labels in plain text: a page sets no mathematics."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(power)
+
+    def between(value: float, position: float) -> str:
+        low, high = axes.get_ylim()
+        rounded = f"{value:.0e}"[0] in "25"
+        return number(value) if rounded and high < 30 * low else ""
+
+    axes.yaxis.set_minor_formatter(between)
+
+
+def _band(axes: "Axes", x: np.ndarray, rows: np.ndarray, style: dict[str, Any]) -> None:
+    """Median line over seeds with the range from the smallest to the largest."""
+    keep = np.unique(np.linspace(0, x.size - 1, min(x.size, _MOST_POINTS)).astype(int))
+    x, rows = x[keep], rows[:, keep]
+    some = ~np.isnan(rows).all(axis=0)
+    x, rows = x[some], rows[:, some]
+    if x.size:
+        low, high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.16, lw=0)
+        axes.plot(x, np.nanmedian(rows, axis=0), **style)
+
+
+def _one_line(label: str) -> str:
+    return " ".join(visible(label).split())
