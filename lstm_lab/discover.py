@@ -7,12 +7,10 @@ to have it listed, contract-tested, reloaded from a run directory and offered by
 import importlib
 import inspect
 import pkgutil
-from typing import TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
-def subclasses(package_name: str, base: type[T]) -> tuple[type[T], ...]:
+def subclasses(package_name: str, base: type) -> tuple[type[Any], ...]:
     """Import every module of a package and collect the concrete subclasses defined there.
 
     Args:

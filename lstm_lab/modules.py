@@ -104,7 +104,8 @@ class Recurrent(nnx.Module):
             key=key,
         )
         if lengths is not None:
-            mask = jnp.arange(x.shape[1]) < lengths[:, None]
+            t = jnp.arange(x.shape[1])
+            mask = t < lengths[:, None].astype(t.dtype)
         return Reading(carry, y, _last(y, mask, self.reverse))
 
     def _arrays(self) -> Any:
@@ -203,7 +204,8 @@ class Stack(nnx.Module):
         rngs: unused draws aside, the norms' parameters.
 
     Raises:
-        UsageError: widths do not fit, or dropout is outside [0, 1).
+        UsageError: there is no layer, widths do not fit, a layer hands on a pair, or dropout is
+            outside [0, 1).
     """
 
     def __init__(
@@ -217,9 +219,15 @@ class Stack(nnx.Module):
     ) -> None:
         if not 0 <= dropout < 1:
             raise UsageError(f"dropout: {dropout}: give a fraction from 0 to below 1")
+        if not layers:
+            raise UsageError("stack: no layers: give at least one")
+        for layer in layers:
+            _refuse_pair("stack", layer)
         for below, above in zip(layers, layers[1:], strict=False):
             if above.d_in != below.d_out:
-                raise UsageError(f"stack: a layer of {below.d_out} outputs below one of {above.d_in} inputs")
+                raise UsageError(
+                    f"stack: a layer of {below.d_out} outputs below one of {above.d_in} inputs"
+                )
             if residual and above.d_out != above.d_in:
                 raise UsageError(
                     f"stack: residual needs equal widths, not {above.d_in} and {above.d_out}"
@@ -257,6 +265,13 @@ class Stack(nnx.Module):
         return reading._replace(carry=tuple(after))
 
 
+def _refuse_pair(reader: str, layer: nnx.Module) -> None:
+    if isinstance(layer, Bidirectional) and layer.merge is None:
+        raise UsageError(
+            f"{reader}: a layer with merge=None hands on a pair: merge it, as by 'concat'"
+        )
+
+
 def _split(key: Array | None, n: int) -> Any:
     return [None] * n if key is None else jax.random.split(key, n)
 
@@ -278,6 +293,9 @@ class SequenceModel(nnx.Module):
         d_out: outputs of the dense head, such as the number of classes.
         per_step: one output per step, or one per sequence, from each row's own last step.
         rngs: where the head's parameters are drawn.
+
+    Raises:
+        UsageError: the body hands on a pair.
     """
 
     def __init__(
@@ -289,6 +307,7 @@ class SequenceModel(nnx.Module):
         per_step: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
+        _refuse_pair("sequence model", body)
         self.embed = embed
         self.body = body
         self.head = nnx.Linear(body.d_out, d_out, rngs=rngs)
@@ -302,15 +321,20 @@ class SequenceModel(nnx.Module):
         """Read a batch of sequences.
 
         Args:
-            x: tokens, int `[B, T]`, or features `[B, T, D]`.
+            x: tokens, int `[B, T]`, or as one-hot vectors `[B, T, V]`; or features `[B, T, D]`.
             **call: `carry`, `mask`, `lengths`, `reset` and `key` as in `Recurrent`.
 
         Returns:
             The carry, and the outputs: `[B, T, d_out]` per step or `[B, d_out]` per sequence.
         """
-        if isinstance(self.embed, int):
-            x = jax.nn.one_hot(x, self.embed, dtype=self.head.kernel.dtype)
-        elif self.embed is not None:
-            x = self.embed(x)
-        reading = self.body(x, **call)
+        reading = self.body(self._features(x), **call)
         return reading.carry, self.head(reading.y if self.per_step else reading.last)
+
+    def _features(self, x: Array) -> Array:
+        """What the body reads, `[B, T, D]`; one-hot vectors let a probe differentiate by a token."""
+        one_hot = x.ndim == 3
+        if isinstance(self.embed, int):
+            return x if one_hot else jax.nn.one_hot(x, self.embed, dtype=self.head.kernel.dtype)
+        if self.embed is not None:
+            return x @ self.embed.embedding[...] if one_hot else self.embed(x)
+        return x

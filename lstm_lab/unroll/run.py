@@ -84,7 +84,8 @@ def _valid_steps(x: Array, mask: Array | None, lengths: Array | None) -> Array |
         raise UsageError("mask and lengths: both given: they say the same thing, give one")
     if lengths is not None:
         _check_shape("lengths", lengths, x.shape[:1])
-        return jnp.arange(x.shape[1]) < lengths[:, None]
+        t = jnp.arange(x.shape[1])
+        return t < lengths[:, None].astype(t.dtype)
     if mask is not None:
         _check_shape("mask", mask, x.shape[:2])
     return mask
@@ -102,6 +103,4 @@ def _as_varying_as(x: Array, carry: Carry) -> Carry:
     no infinity in x through.
     """
     never = jnp.zeros((x.shape[0], 1), bool)
-    return jax.tree.map(
-        lambda leaf: jnp.where(never, x[:, 0, :1].astype(leaf.dtype), leaf), carry
-    )
+    return jax.tree.map(lambda leaf: jnp.where(never, x[:, 0, :1].astype(leaf.dtype), leaf), carry)

@@ -1,0 +1,324 @@
+"""An experiment is a value: a question, and everything needed to answer it.
+
+`Experiment` holds the question, the claim under test and its source, the models and tasks to cross, and
+the settings they share. `trials()` generates its trials, each again a value whose identity is the hash
+of its configuration: a trial that has a result is never run again, and one edit makes another trial.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from lstm_lab.cells.base import Cell
+from lstm_lab.cells.lstm import LSTM
+from lstm_lab.claims import Claim
+from lstm_lab.config import digest
+from lstm_lab.errors import UsageError
+from lstm_lab.optimizer import Optimizer
+from lstm_lab.probe.base import Probe
+from lstm_lab.tasks.base import Task
+from lstm_lab.tasks.recall import Recall
+from lstm_lab.unroll import Schedule, Sequential
+
+if TYPE_CHECKING:
+    from lstm_lab.modules import SequenceModel
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is trained: cells, how many layers of them, reading which way.
+
+    Attributes:
+        cell: the step of every layer.
+        layers: how many stand on top of each other.
+        bidirectional: how the two directions' outputs are merged; None reads forward only.
+        embedding: width of a learned token embedding; 0 reads tokens as one-hot vectors.
+        residual: add each upper layer's input to its output.
+        norm: layer normalisation of each upper layer's input.
+        dropout: fraction of each upper layer's input set to zero in training.
+        schedule: how the loop is run.
+        name: what tables call it; made from the other fields where empty.
+
+    Raises:
+        UsageError: a size is out of range.
+    """
+
+    cell: Cell = field(default_factory=LSTM)
+    layers: int = 1
+    bidirectional: Literal["concat", "sum", "mul", "ave"] | None = None
+    embedding: int = 0
+    residual: bool = False
+    norm: bool = False
+    dropout: float = 0.0
+    schedule: Schedule = field(default_factory=Sequential)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.layers < 1:
+            raise UsageError(f"model.layers: {self.layers}: give at least 1")
+        if self.embedding < 0:
+            raise UsageError(f"model.embedding: {self.embedding}: give a width, or 0 for one-hot")
+        between = {"residual": self.residual, "norm": self.norm, "dropout": self.dropout}
+        for name, setting in between.items():
+            if setting and self.layers == 1:
+                raise UsageError(f"model.{name}: {setting}: acts between layers; give layers=2 or more")
+
+    @property
+    def label(self) -> str:
+        """A short name for tables and figures."""
+        parts = [self.cell.label, f"{self.layers} layers" if self.layers > 1 else ""]
+        parts.append("both ways" if self.bidirectional else "")
+        return self.name or ", ".join(filter(None, parts))
+
+    def build(self, task: Task, d_hidden: int, key: object) -> "SequenceModel":
+        """Draw a network for a task.
+
+        Args:
+            task: gives the widths of input and output, and whether a label belongs to a step.
+            d_hidden: units of each layer and direction, H.
+            key: PRNG key.
+
+        Returns:
+            A `SequenceModel`.
+
+        Raises:
+            UsageError: the task has no tokens to embed, or a size is out of range.
+        """
+        from flax import nnx
+
+        from lstm_lab.modules import Bidirectional, Recurrent, SequenceModel, Stack
+
+        if self.embedding and not task.tokens:
+            raise UsageError(f"model.embedding: {self.embedding}: {task.label} has no tokens to embed")
+        rngs = nnx.Rngs(params=key)
+        embed = nnx.Embed(task.d_in, self.embedding, rngs=rngs) if self.embedding else None
+
+        def layer(d_in: int) -> Recurrent | Bidirectional:
+            def one_way(reverse: bool) -> Recurrent:
+                return Recurrent(
+                    self.cell, d_in, d_hidden, reverse=reverse, schedule=self.schedule, rngs=rngs
+                )
+
+            if self.bidirectional is None:
+                return one_way(False)
+            return Bidirectional(one_way(False), one_way(True), self.bidirectional)
+
+        layers = [layer(self.embedding or task.d_in)]
+        while len(layers) < self.layers:
+            layers.append(layer(layers[-1].d_out))
+        body = (
+            layers[0]
+            if len(layers) == 1
+            else Stack(
+                layers, residual=self.residual, norm=self.norm, dropout=self.dropout, rngs=rngs
+            )
+        )
+        tokens = task.d_in if task.tokens else None
+        return SequenceModel(
+            embed or tokens, body, task.d_out, per_step=task.per_step, rngs=rngs
+        )
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Size by width: every model has this many units per layer and direction."""
+
+    units: int = 64
+
+    def width(self, model: Model, task: Task) -> int:
+        """The units H of each layer and direction."""
+        if self.units < 1:
+            raise UsageError(f"size.units: {self.units}: give at least 1")
+        return self.units
+
+
+@dataclass(frozen=True)
+class ParameterBudget:
+    """Size by equal footing: the width whose exact parameter count comes nearest to a budget.
+
+    Attributes:
+        parameters: how many, embedding and head included.
+    """
+
+    parameters: int = 20_000
+
+    def width(self, model: Model, task: Task) -> int:
+        """The units H of each layer and direction.
+
+        Raises:
+            UsageError: even one unit takes more than twice the budget.
+        """
+        if count(model, task, 1) > 2 * self.parameters:
+            raise UsageError(
+                f"size.parameters: {self.parameters}: {model.label} on {task.label} has "
+                f"{count(model, task, 1)} with a single unit; give a larger budget"
+            )
+        low, high = 1, 2
+        while count(model, task, high) < self.parameters:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            if count(model, task, middle) < self.parameters:
+                low = middle
+            else:
+                high = middle
+        return min((low, high), key=lambda H: abs(count(model, task, H) - self.parameters))
+
+
+def count(model: Model, task: Task, d_hidden: int) -> int:
+    """Count a model's parameters exactly, without drawing them."""
+    import jax
+    from flax import nnx
+
+    def draw() -> object:
+        return nnx.state(model.build(task, d_hidden, jax.random.key(0)), nnx.Param)
+
+    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(draw)))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """When and on how much a model in training is examined.
+
+    Attributes:
+        every: steps between examinations.
+        batch: examples per held-out batch.
+        batches: held-out batches, where the task's data does not say how many there are.
+
+    Raises:
+        UsageError: a size is below 1.
+    """
+
+    every: int = 100
+    batch: int = 256
+    batches: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("every", "batch", "batches"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"evaluate.{name}: {getattr(self, name)}: give at least 1")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One model on one task, all seeds together: what a run directory holds.
+
+    Attributes:
+        experiment: name of the experiment it belongs to.
+        model: what is trained.
+        task: on what.
+        d_hidden: units of each layer and direction, H.
+        optimizer: how.
+        steps: most training steps.
+        batch: examples per step, B.
+        seeds: independent repetitions, S, numbered from 0; the same seed gives every model the same data.
+        evaluate: when and on how much it is examined.
+        solved_at: value of the task's headline metric at which a seed stops; None never stops.
+        probes: what is measured of the network before and after.
+    """
+
+    experiment: str = "trial"
+    model: Model = field(default_factory=Model)
+    task: Task = field(default_factory=Recall)
+    d_hidden: int = 64
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    steps: int = 1000
+    batch: int = 64
+    seeds: int = 1
+    evaluate: Evaluation = field(default_factory=Evaluation)
+    solved_at: float | None = None
+    probes: tuple[Probe, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """A readable name for its directory, ending in the hash of the configuration."""
+        words = re.sub(r"[^a-z0-9]+", "-", f"{self.model.label} {self.task.label}".lower())
+        return f"{words.strip('-')[:48]}-{digest(self)}"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question about recurrent networks, and how it is put to them.
+
+    Attributes:
+        name: of its directory; the file's own name where empty.
+        question: what is asked, in one sentence.
+        claim: the answer that is held to be true and is under test.
+        source: who says so, where.
+        models: what is compared.
+        tasks: on what; every model meets every task.
+        size: width or parameter budget, the same for all.
+        optimizer: the same for all.
+        steps: most training steps of a trial.
+        batch: examples per step, B.
+        seeds: independent repetitions of each trial, S.
+        evaluate: when and on how much a model is examined.
+        solved_at: value of the headline metric at which a seed stops early; None never stops.
+        probes: what is measured of each network before and after training.
+        claims: statements the report holds against what was measured.
+    """
+
+    name: str = ""
+    question: str = ""
+    claim: str = ""
+    source: str = ""
+    models: tuple[Model, ...] = (Model(),)
+    tasks: tuple[Task, ...] = (Recall(),)
+    size: Hidden | ParameterBudget = field(default_factory=Hidden)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    steps: int = 1000
+    batch: int = 64
+    seeds: int = 6
+    evaluate: Evaluation = field(default_factory=Evaluation)
+    solved_at: float | None = None
+    probes: tuple[Probe, ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+    def validate(self) -> None:
+        """Refuse what could only fail later; cheap, nothing is compiled.
+
+        Raises:
+            UsageError: a size is out of range.
+            DataError: a task's data is missing or malformed.
+        """
+        for name in ("steps", "batch", "seeds"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: {getattr(self, name)}: give at least 1")
+        if self.steps % self.evaluate.every and self.steps > self.evaluate.every:
+            raise UsageError(
+                f"evaluate.every: {self.evaluate.every}: does not divide the {self.steps} steps; "
+                f"give steps as a multiple, such as {-(-self.steps // self.evaluate.every) * self.evaluate.every}"
+            )
+        for task in self.tasks:
+            task.validate()
+            task.check(self.batch)
+
+    def trials(self) -> Iterator[Trial]:
+        """Every model on every task."""
+        for task in self.tasks:
+            for model in self.models:
+                yield Trial(
+                    experiment=self.name,
+                    model=model,
+                    task=task,
+                    d_hidden=self.size.width(model, task),
+                    optimizer=self.optimizer,
+                    steps=self.steps,
+                    batch=self.batch,
+                    seeds=self.seeds,
+                    evaluate=self.evaluate,
+                    solved_at=self.solved_at,
+                    probes=tuple(probe for probe in self.probes if probe.applies(model, task)),
+                )
+
+    def smoke(self) -> "Experiment":
+        """The same with two steps, two seeds and small batches: does every part of it run?"""
+        return dataclasses.replace(
+            self,
+            steps=2,
+            seeds=2,
+            batch=min(self.batch, 4),
+            evaluate=Evaluation(every=1, batch=4, batches=1),
+        )

@@ -1,0 +1,119 @@
+"""Optimiser settings as a value, and the optax chain they stand for.
+
+The chain, in order: clip the gradient's global norm, the method's own update, decoupled weight decay
+(I. Loshchilov and F. Hutter 2019) for AdamW, then the learning rate of the step: a linear warm-up, and
+after it constant, a cosine to zero, or steps down by a factor.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from lstm_lab.errors import UsageError
+
+if TYPE_CHECKING:
+    import optax
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """How a gradient becomes an update.
+
+    Attributes:
+        method: Adam (Kingma and Ba 2015), AdamW, RMSprop (Tieleman and Hinton 2012) or SGD.
+        learning_rate: the peak, after warm-up.
+        clip: largest global norm of the gradient; 0 for no clipping.
+        warmup: steps of linear growth from 0.
+        decay: what follows warm-up.
+        decay_every: steps between reductions, for `decay="step"`.
+        decay_factor: what each reduction multiplies by, for `decay="step"`.
+        momentum: fraction of the last update kept, for SGD and RMSprop.
+        memory: decay of the running mean of squared gradients, for RMSprop.
+        weight_decay: decoupled, for AdamW.
+
+    Raises:
+        UsageError: a setting is out of range, or the method has no use for it.
+    """
+
+    method: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    clip: float = 1.0
+    warmup: int = 0
+    decay: Literal["constant", "cosine", "step"] = "constant"
+    decay_every: int = 0
+    decay_factor: float = 0.5
+    momentum: float = 0.0
+    memory: float = 0.9
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "clip", "warmup", "decay_every", "weight_decay"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UsageError(f"optimizer.{name}: {getattr(self, name)}: give 0 or more")
+        for name in ("momentum", "memory", "decay_factor"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(
+                    f"optimizer.{name}: {getattr(self, name)}: give a fraction from 0 to below 1"
+                )
+        if self.momentum and self.method not in ("sgd", "rmsprop"):
+            self._refuse("momentum", "sgd or rmsprop")
+        if self.weight_decay and self.method != "adamw":
+            self._refuse("weight_decay", "adamw")
+        if (self.decay == "step") != (self.decay_every > 0):
+            raise UsageError(
+                f"optimizer.decay_every: {self.decay_every} with decay={self.decay!r}: "
+                "give steps between reductions with decay='step', and none otherwise"
+            )
+
+    def _refuse(self, name: str, methods: str) -> None:
+        raise UsageError(
+            f"optimizer.{name}: {getattr(self, name)}: {self.method} does not use it; take {methods}"
+        )
+
+    def chain(self, steps: int) -> "optax.GradientTransformation":
+        """Build the optax transformation.
+
+        Args:
+            steps: training steps in all, where the cosine ends.
+
+        Returns:
+            A transformation from gradients to updates.
+        """
+        import optax
+
+        methods = {
+            "adam": lambda: [optax.scale_by_adam()],
+            "adamw": lambda: [
+                optax.scale_by_adam(),
+                optax.add_decayed_weights(self.weight_decay),
+            ],
+            "rmsprop": lambda: [optax.scale_by_rms(self.memory), *self._trace()],
+            "sgd": self._trace,
+        }
+        clip = [optax.clip_by_global_norm(self.clip)] if self.clip else []
+        rate = optax.scale_by_learning_rate(self._rate(steps))
+        return optax.chain(*clip, *methods[self.method](), rate)
+
+    def _trace(self) -> list["optax.GradientTransformation"]:
+        import optax
+
+        return [optax.trace(self.momentum)] if self.momentum else []
+
+    def _rate(self, steps: int) -> "optax.Schedule":
+        import optax
+
+        after = max(steps - self.warmup, 1)
+        shapes = {
+            "constant": lambda: optax.constant_schedule(self.learning_rate),
+            "cosine": lambda: optax.cosine_decay_schedule(self.learning_rate, after),
+            "step": lambda: optax.exponential_decay(
+                self.learning_rate, self.decay_every, self.decay_factor, staircase=True
+            ),
+        }
+        shape = shapes[self.decay]()
+        if not self.warmup:
+            return shape
+        # The first step already moves: a rate of exactly zero would waste it.
+        rise = optax.linear_schedule(
+            self.learning_rate / (self.warmup + 1), self.learning_rate, self.warmup
+        )
+        return optax.join_schedules([rise, shape], [self.warmup])

@@ -1,0 +1,1 @@
+"""Probes: what a trained, or untrained, network remembers."""

@@ -1,0 +1,79 @@
+"""A sample of what a trained network writes."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import numpy as np
+
+from lstm_lab.probe.base import Probe
+from lstm_lab.tasks.base import Task
+from lstm_lab.tasks.text import Text
+from lstm_lab.text.sampling import Sampling, generate
+
+if TYPE_CHECKING:
+    from lstm_lab.experiment import Model
+    from lstm_lab.train import Network
+
+
+@dataclass(frozen=True)
+class TextSample(Probe):
+    """Text drawn from the first seed's network, after a prompt from the validation split.
+
+    Attributes:
+        prompt: symbols of the validation split's beginning that it is given.
+        length: symbols to draw.
+        sampling: how each is chosen.
+        seed: of the draw.
+    """
+
+    prompt: int = 80
+    length: int = 600
+    sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.7))
+    seed: int = 0
+
+    name: ClassVar[str] = "text_sample"
+
+    def applies(self, model: "Model", task: Task) -> bool:
+        """Whether there is text to write, and the model does not read what is not yet written."""
+        return isinstance(task, Text) and model.bidirectional is None
+
+    def measure(self, network: "Network", params: Any, data: Any) -> dict[str, Any]:
+        """Draw from the first seed; see `Probe.measure`."""
+        task = network.task
+        assert isinstance(task, Text)
+        vocabulary = task.vocabulary()
+        prompt = np.asarray(data["validation"])[: self.prompt]
+        first = jax.tree.map(lambda leaf: leaf[0], params)
+        pieces = write(network, first, prompt, self.length, self.sampling, self.seed)
+        return {
+            "prompt": vocabulary.decode(prompt),
+            "text": "".join(vocabulary.stream(piece[0] for piece in pieces)),
+            "temperature": self.sampling.temperature,
+            "seed": self.seed,
+        }
+
+
+def write(
+    network: "Network", params: Any, prompt: np.ndarray, length: int, sampling: Sampling, seed: int
+) -> Any:
+    """Continue a prompt with one network.
+
+    Args:
+        network: the model and its task.
+        params: one seed's parameters.
+        prompt: ids, int `[T]`.
+        length: symbols to draw.
+        sampling: how each is chosen.
+        seed: of the draw.
+
+    Returns:
+        An iterator over ids `[1, t]`, as they are drawn.
+    """
+
+    def read(params: Any, tokens: jax.Array, carry: Any) -> tuple[Any, jax.Array]:
+        return network.apply(params, tokens, carry=carry)
+
+    carry = network.initial_carry(params, 1)
+    model = jax.tree_util.Partial(read, params)
+    return generate(model, carry, prompt[None], length, sampling, jax.random.key(seed))

@@ -1,0 +1,259 @@
+"""Training as pure functions of a state: one step, K steps in one compiled call, one examination.
+
+All state of training is a `TrainState`. A batch is a pure function of (seed, step), so there is no
+iterator whose position could be lost, and a run that resumes from a saved state takes the very steps it
+would have taken. Between calls the host sees the losses of K steps at once and never waits for one.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import Array, lax
+
+from lstm_lab.devices import SeedAxis
+from lstm_lab.experiment import Trial
+from lstm_lab.tasks.base import Batch
+
+Scores = dict[str, np.ndarray]
+"""A number per seed for each metric, `[S]`."""
+
+
+class TrainState(NamedTuple):
+    """All state of one seed's training.
+
+    Attributes:
+        params: the network's parameters.
+        opt_state: the optimiser's running statistics.
+        carry: recurrent state `[B, H]` for tasks whose batches continue each other; () for others.
+        key: PRNG key of the seed, never advanced: what a step draws depends on it and `step` alone.
+        step: steps taken, int32.
+    """
+
+    params: Any
+    opt_state: Any
+    carry: Any
+    key: Array
+    step: Array
+
+
+class Progress(NamedTuple):
+    """What K steps of one seed report: `loss [K]` and the gradient's global `norm [K]`."""
+
+    loss: Array
+    norm: Array
+
+
+class Network:
+    """The static half of a model: with parameters, a function.
+
+    Args:
+        trial: gives the model, the task and the width.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self.task = trial.task
+        self._draw = partial(trial.model.build, trial.task, trial.d_hidden)
+        abstract = nnx.eval_shape(lambda: self._draw(jax.random.key(0)))
+        self.graph, self.shapes = nnx.split(abstract, nnx.Param)
+
+    def init(self, key: Array) -> Any:
+        """Draw the parameters."""
+        return nnx.state(self._draw(key), nnx.Param)
+
+    def initial_carry(self, params: Any, batch: int) -> Any:
+        """The recurrent state before the first step, leaves `[batch, H]`."""
+        return nnx.merge(self.graph, params).initial_carry(batch)
+
+    def apply(self, params: Any, x: Array, **call: Any) -> tuple[Any, Array]:
+        """Read a batch; arguments and results as in `SequenceModel.__call__`."""
+        return nnx.merge(self.graph, params)(x, **call)
+
+    @property
+    def parameters(self) -> int:
+        """How many there are."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.shapes))
+
+
+def train_step(
+    network: Network, optimizer: optax.GradientTransformation, data: Any, state: TrainState
+) -> tuple[TrainState, Progress]:
+    """Take one step of one seed.
+
+    Args:
+        network: the model and its task.
+        optimizer: from gradients to updates.
+        data: what the task's `load` returned.
+        state: before the step.
+
+    Returns:
+        The state after it, and its loss and gradient norm, scalars.
+    """
+    task, batch_size = network.task, network.trial.batch
+    key_data, key_model = jax.random.split(state.key)
+    batch = task.sample(data, key_data, state.step, batch_size)
+    carry = state.carry if task.stateful else None
+
+    def loss_of(params: Any) -> tuple[Array, Any]:
+        key = jax.random.fold_in(key_model, state.step)
+        carry_after, outputs = _read(network, params, batch, carry, key)
+        return _mean(task.loss(outputs, batch), task.weight(batch)), carry_after
+
+    (loss, carry_after), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    # Adam's bias correction raises a float to an integer power, which strict promotion refuses.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+    # The carry goes on as a value: truncated backpropagation ends at the window's border.
+    after = lax.stop_gradient(carry_after) if task.stateful else state.carry
+    progress = Progress(loss, optax.global_norm(gradient))
+    return TrainState(params, opt_state, after, state.key, state.step + 1), progress
+
+
+def examine(network: Network, data: Any, batches: int, key: Array, params: Any) -> dict[str, Array]:
+    """Score one seed's parameters on held-out batches.
+
+    Args:
+        network: the model and its task.
+        data: what the task's `load` returned.
+        batches: how many.
+        key: decides which, where the task draws them.
+        params: the parameters.
+
+    Returns:
+        Each of the task's metrics, a mean over counted steps, scalars.
+    """
+    task, size = network.task, network.trial.evaluate.batch
+
+    def one(carry: Any, index: Array) -> tuple[Any, tuple[dict[str, Array], Array]]:
+        batch = task.evaluation_batch(data, key, index, size)
+        before = carry if batch.reset is not None else None
+        after, outputs = _read(network, params, batch, before, None)
+        weight = task.weight(batch)
+        scores = {name: jnp.sum(score * weight) for name, score in task.metrics(outputs, batch).items()}
+        return (after if batch.reset is not None else carry), (scores, jnp.sum(weight))
+
+    start = network.initial_carry(params, size)
+    _, (scores, weights) = lax.scan(one, start, jnp.arange(batches, dtype=jnp.int32))
+    return {name: jnp.sum(score) / jnp.sum(weights) for name, score in scores.items()}
+
+
+def _read(
+    network: Network, params: Any, batch: Batch, carry: Any, key: Array | None
+) -> tuple[Any, Array]:
+    return network.apply(
+        params, batch.x, carry=carry, lengths=batch.lengths, reset=batch.reset, key=key
+    )
+
+
+def _mean(loss: Array, weight: Array) -> Array:
+    """Average losses `[B]` by counted steps, finite where nothing counts."""
+    return jnp.sum(loss * weight) / jnp.maximum(jnp.sum(weight), jnp.ones((), weight.dtype))
+
+
+class Program:
+    """The compiled functions of one trial, over all its seeds.
+
+    Args:
+        trial: what is run.
+        data: what the task's `load` returned; loaded here where None.
+    """
+
+    def __init__(self, trial: Trial, data: Any = None) -> None:
+        self.trial = trial
+        self.network = Network(trial)
+        self.axis = SeedAxis(trial.seeds)
+        self.data = self.axis.share(trial.task.load() if data is None else data)
+        self.optimizer = trial.optimizer.chain(trial.steps)
+        batches = trial.task.evaluation(self.data, trial.evaluate.batch)
+        self.batches = trial.evaluate.batches if batches is None else batches
+        self.compile_seconds = 0.0
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+
+    def init(self) -> TrainState:
+        """The state before the first step, leaves `[padded S, ...]` laid over the devices."""
+        seeds = self.axis.put(jnp.arange(self.trial.seeds, dtype=jnp.uint32))
+        return self._call("init", self.axis.map(self._start), seeds)
+
+    def advance(
+        self, state: TrainState, active: np.ndarray, steps: int
+    ) -> tuple[TrainState, Progress]:
+        """Take some steps in one compiled call; the state passed in is donated.
+
+        Args:
+            state: before, leaves `[padded S, ...]`.
+            active: bool `[S]`, False for a seed that has stopped and stays as it is.
+            steps: how many, K.
+
+        Returns:
+            The state after, and losses and gradient norms `[padded S, K]`; zeros for stopped seeds.
+        """
+        call = self.axis.map(partial(self._steps, steps), shared=1)
+        active = self._active(active)
+        return self._call(("advance", steps), call, state, active, self.data, donate_argnums=0)
+
+    def examine(self, params: Any, active: np.ndarray, test: bool = False) -> Scores:
+        """Score every active seed's parameters; zeros for the others.
+
+        Args:
+            params: leaves `[padded S, ...]`.
+            active: bool `[S]`.
+            test: draw examples that no examination during training has shown.
+
+        Returns:
+            The task's metrics, each `[S]`.
+        """
+        # The same for every seed and model, so that all are asked the same.
+        key = jax.random.key(2 if test else 1)
+        call = self.axis.map(self._score, shared=2)
+        scores = self._call("examine", call, params, self._active(active), self.data, key)
+        return self.axis.take(scores)
+
+    def _call(self, name: Any, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Compile a function the first time, apart from running it so that its time is known."""
+        if name not in self._compiled:
+            begin = time.perf_counter()
+            self._compiled[name] = jax.jit(function, **options).lower(*arguments).compile()
+            self.compile_seconds += time.perf_counter() - begin
+        return self._compiled[name](*arguments)
+
+    def _active(self, active: np.ndarray) -> Array:
+        padded = np.zeros(self.axis.padded, bool)
+        padded[: len(active)] = active
+        return jax.device_put(padded, self.axis.sharding)
+
+    def _start(self, seed: Array) -> TrainState:
+        key, key_params = jax.random.split(jax.random.key(seed))
+        params = self.network.init(key_params)
+        stateful = self.trial.task.stateful
+        carry = self.network.initial_carry(params, self.trial.batch) if stateful else ()
+        return TrainState(params, self.optimizer.init(params), carry, key, jnp.zeros((), jnp.int32))
+
+    def _steps(
+        self, steps: int, state: TrainState, active: Array, data: Any
+    ) -> tuple[TrainState, Progress]:
+        step = partial(train_step, self.network, self.optimizer, data)
+
+        def run(state: TrainState) -> tuple[TrainState, Progress]:
+            return lax.scan(lambda state, _: step(state), state, length=steps)
+
+        def rest(state: TrainState) -> tuple[TrainState, Progress]:
+            return state, Progress(*jnp.zeros((2, steps), jnp.float32))
+
+        return lax.cond(active, run, rest, state)
+
+    def _score(self, params: Any, active: Array, data: Any, key: Array) -> dict[str, Array]:
+        run: Callable[[Any], dict[str, Array]] = partial(
+            examine, self.network, data, self.batches, key
+        )
+        shapes = jax.eval_shape(run, params)
+        return lax.cond(
+            active, run, lambda _: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), params
+        )
