@@ -7,6 +7,7 @@ of its configuration: a trial that has a result is never run again, and one edit
 
 import dataclasses
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -121,8 +122,20 @@ class Model:
         )
 
 
+class Size(ABC):
+    """How wide a model is made."""
+
+    @abstractmethod
+    def width(self, model: Model, task: Task) -> int:
+        """The units H of each layer and direction.
+
+        Raises:
+            UsageError: the size is out of range.
+        """
+
+
 @dataclass(frozen=True)
-class Hidden:
+class Hidden(Size):
     """Size by width: every model has this many units per layer and direction."""
 
     units: int = 64
@@ -135,7 +148,7 @@ class Hidden:
 
 
 @dataclass(frozen=True)
-class ParameterBudget:
+class ParameterBudget(Size):
     """Size by equal footing: the width whose exact parameter count comes nearest to a budget.
 
     Attributes:
@@ -266,7 +279,7 @@ class Experiment:
     source: str = ""
     models: tuple[Model, ...] = (Model(),)
     tasks: tuple[Task, ...] = (Recall(),)
-    size: Hidden | ParameterBudget = field(default_factory=Hidden)
+    size: Size = field(default_factory=Hidden)
     optimizer: Optimizer = field(default_factory=Optimizer)
     steps: int = 1000
     batch: int = 64
@@ -322,3 +335,15 @@ class Experiment:
             batch=min(self.batch, 4),
             evaluate=Evaluation(every=1, batch=4, batches=1),
         )
+
+
+def main(experiment: Experiment, full: Experiment | None = None) -> None:
+    """Run the experiment of the file being executed, as `lstm-lab run FILE` would, and exit.
+
+    Args:
+        experiment: the form that takes minutes.
+        full: the form that is published, for `--full`; the same where None.
+    """
+    from lstm_lab.cli import run_script
+
+    run_script(experiment, full)

@@ -18,7 +18,7 @@ import numpy as np
 
 from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.config import to_json
-from lstm_lab.errors import CheckpointError, NonFiniteError
+from lstm_lab.errors import CheckpointError, DataError, NonFiniteError
 from lstm_lab.experiment import Trial
 from lstm_lab.progress import Silent, Watcher
 from lstm_lab.provenance import differences, environment
@@ -97,6 +97,7 @@ def fit(
     Raises:
         LockedError: another process is at it.
         CheckpointError: what is there cannot be resumed from.
+        DataError: the corpus is not the one the run began with.
         NonFiniteError: a loss or gradient was not finite; nothing of that step is saved.
         StorageError: something could not be written.
         Interrupted: asked to stop; the state is saved.
@@ -135,6 +136,11 @@ def _prepare(run: RunDirectory, trial: Trial, allow_nonbitwise: bool) -> None:
     if recorded.get("trial") != config["trial"]:
         raise CheckpointError(
             f"{run.path}: holds another configuration: give another --out, or remove it"
+        )
+    if before.get("data") != now.get("data"):
+        raise DataError(
+            f"{trial.task.label}: sha256 {now.get('data')}, but {run.path} began with "
+            f"{before.get('data')}: put the corpus back, or give another --out"
         )
     if (changed := differences(before, now)) and not allow_nonbitwise:
         raise CheckpointError(
@@ -180,12 +186,12 @@ class _Fitting:
 
     def _restore(self) -> tuple[TrainState, int]:
         """Return the newest checkpoint's state and step, or the first."""
-        state = self.program.init()
-        host = self.program.axis.take(state)
-        self.best = host.params
-        found = self.checkpoints.latest({"state": host, "best": self.best})
+        template = self.program.template()
+        found = self.checkpoints.latest({"state": template, "best": template.params})
         if found is None:
             self.run.metrics.truncate(0)
+            state = self.program.init()
+            self.best = self.program.axis.take(state.params)
             return state, 0
         step, arrays, meta = found
         self.run.metrics.truncate(meta["metrics"])
@@ -198,10 +204,10 @@ class _Fitting:
         """Take a chunk of steps, see that they are finite, and write a row for each running seed."""
         active = self.record.active
         begin = time.monotonic()
-        compiled = self.program.compile_seconds
+        compiled = self.program.compiler.seconds
         state, progress = self.program.advance(state, active, self.chunk)
         loss, norm = self.program.axis.take((progress.loss, progress.norm))
-        spent = time.monotonic() - begin - (self.program.compile_seconds - compiled)
+        spent = time.monotonic() - begin - (self.program.compiler.seconds - compiled)
         self._check_finite(step, {"loss": loss, "gradient norm": norm})
         step += self.chunk
         means = {"loss": loss.mean(axis=1), "gradient_norm": norm.mean(axis=1)}
@@ -304,7 +310,7 @@ class _Fitting:
             "baselines": trial.task.baselines(jax.device_get(program.data)),
             "probes": probes,
             "seconds": {
-                "compile": round(program.compile_seconds, 2),
+                "compile": round(program.compiler.seconds, 2),
                 "train": round(trained, 2),
                 "total": round(time.monotonic() - self.begin, 2),
             },

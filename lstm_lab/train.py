@@ -5,7 +5,6 @@ iterator whose position could be lost, and a run that resumes from a saved state
 would have taken. Between calls the host sees the losses of K steps at once and never waits for one.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
+from lstm_lab.compiled import Compiler
 from lstm_lab.devices import SeedAxis
 from lstm_lab.experiment import Trial
 from lstm_lab.tasks.base import Batch
@@ -174,13 +174,17 @@ class Program:
         self.optimizer = trial.optimizer.chain(trial.steps)
         batches = trial.task.evaluation(self.data, trial.evaluate.batch)
         self.batches = trial.evaluate.batches if batches is None else batches
-        self.compile_seconds = 0.0
-        self._compiled: dict[Any, Callable[..., Any]] = {}
+        self.compiler = Compiler()
 
     def init(self) -> TrainState:
         """The state before the first step, leaves `[padded S, ...]` laid over the devices."""
         seeds = self.axis.put(jnp.arange(self.trial.seeds, dtype=jnp.uint32))
-        return self._call("init", self.axis.map(self._start), seeds)
+        return self.compiler.call("init", self.axis.map(self._start), seeds)
+
+    def template(self) -> TrainState:
+        """Shapes and dtypes of all seeds' states on the host, leaves `[S, ...]`."""
+        seeds = jnp.arange(self.trial.seeds, dtype=jnp.uint32)
+        return jax.eval_shape(jax.vmap(self._start), seeds)
 
     def advance(
         self, state: TrainState, active: np.ndarray, steps: int
@@ -197,7 +201,7 @@ class Program:
         """
         call = self.axis.map(partial(self._steps, steps), shared=1)
         active = self._active(active)
-        return self._call(("advance", steps), call, state, active, self.data, donate_argnums=0)
+        return self.compiler.call(("advance", steps), call, state, active, self.data, donate_argnums=0)
 
     def examine(self, params: Any, active: np.ndarray, test: bool = False) -> Scores:
         """Score every active seed's parameters; zeros for the others.
@@ -213,16 +217,8 @@ class Program:
         # The same for every seed and model, so that all are asked the same.
         key = jax.random.key(2 if test else 1)
         call = self.axis.map(self._score, shared=2)
-        scores = self._call("examine", call, params, self._active(active), self.data, key)
+        scores = self.compiler.call("examine", call, params, self._active(active), self.data, key)
         return self.axis.take(scores)
-
-    def _call(self, name: Any, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Compile a function the first time, apart from running it so that its time is known."""
-        if name not in self._compiled:
-            begin = time.perf_counter()
-            self._compiled[name] = jax.jit(function, **options).lower(*arguments).compile()
-            self.compile_seconds += time.perf_counter() - begin
-        return self._compiled[name](*arguments)
 
     def _active(self, active: np.ndarray) -> Array:
         padded = np.zeros(self.axis.padded, bool)

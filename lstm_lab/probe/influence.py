@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lstm_lab.compiled import Compiler
 from lstm_lab.probe.base import Probe
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _influences(network: "Network", examples: int, params: Any, data: Any) -> ja
         (gradient,) = pull_back(jax.random.normal(key_cotangent, y.shape, y.dtype))
         return jnp.sqrt(jnp.mean(jnp.sum(gradient**2, axis=-1), axis=0))[::-1]
 
-    return jax.jit(lambda params: jax.lax.map(of_one_seed, params))(params)
+    return Compiler().call("influence", lambda params: jax.lax.map(of_one_seed, params), params)
 
 
 def half_life(norm: np.ndarray) -> tuple[float, bool]:

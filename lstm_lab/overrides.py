@@ -1,0 +1,134 @@
+"""Any field of an experiment from the command line: `--steps 100 --models.1.cell.forget-bias 2`.
+
+Tyro reads the fields from the dataclasses themselves. `--task.lag 50` and `--model.layers 2` speak of every
+task, or every model, that has the field; `--tasks.0.lag 50` of one. What cannot be read is told in one
+line, with the nearest name where a name is unknown.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+from lstm_lab.errors import UsageError, one_line
+
+T = TypeVar("T")
+
+_EVERY = {"--task.": "tasks", "--model.": "models"}
+
+
+def override(experiment: T, arguments: Sequence[str]) -> T:
+    """Change fields of an experiment.
+
+    Args:
+        experiment: the defaults.
+        arguments: options and values, as in `sys.argv`.
+
+    Returns:
+        The changed experiment.
+
+    Raises:
+        UsageError: an option is unknown, or a value cannot be read or is out of range.
+    """
+    arguments = [word for given in _pairs(arguments) for word in _spread(experiment, given)]
+    known = sorted(_flags(experiment))
+    for word in arguments:
+        name = word.partition("=")[0].replace("_", "-")
+        if word.startswith("--") and name != "--help" and name not in known:
+            raise _unknown(word, known)
+    return parse(type(experiment), arguments, default=experiment)
+
+
+def parse(cls: type[T], arguments: Sequence[str], default: T | None = None, prog: str = "") -> T:
+    """Read a dataclass from options, with errors in one line.
+
+    Args:
+        cls: the dataclass.
+        arguments: options and values.
+        default: an instance that gives the defaults.
+        prog: what `--help` calls the program.
+
+    Returns:
+        An instance.
+
+    Raises:
+        UsageError: an option is unknown or a value cannot be read.
+    """
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    if "--help" in arguments or "-h" in arguments:
+        return tyro.cli(cls, args=["--help"], prog=prog or None, **options)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            return tyro.cli(cls, args=list(arguments), prog=prog or None, **options)
+    except SystemExit:
+        raise UsageError(_gist(said.getvalue())) from None
+
+
+def _pairs(arguments: Sequence[str]) -> Iterator[list[str]]:
+    """Group each option with the values that follow it."""
+    group: list[str] = []
+    for word in arguments:
+        if word.startswith("--") and group:
+            yield group
+            group = []
+        group.append(word)
+    if group:
+        yield group
+
+
+def _spread(experiment: Any, given: list[str]) -> list[str]:
+    """Turn `--task.x 1` into `--tasks.i.x 1` for every task that has x, and likewise for models."""
+    for prefix, plural in _EVERY.items():
+        if not given[0].startswith(prefix):
+            continue
+        name, equals, value = given[0].removeprefix(prefix).partition("=")
+        own = [set(_flags(item)) for item in getattr(experiment, plural, ())]
+        having = [i for i, flags in enumerate(own) if f"--{name.replace('_', '-')}" in flags]
+        if not having:
+            every = {flag.replace("--", prefix, 1) for flags in own for flag in flags}
+            raise _unknown(prefix + name, sorted(every))
+        return [
+            word for i in having for word in (f"--{plural}.{i}.{name}{equals}{value}", *given[1:])
+        ]
+    return given
+
+
+def _flags(value: Any, prefix: str = "") -> Iterator[str]:
+    """The options that a configuration's fields make, as tyro names them."""
+    items = (
+        [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value)]
+        if dataclasses.is_dataclass(value)
+        else [(str(i), item) for i, item in enumerate(value)]
+    )
+    for name, item in items:
+        path = f"{prefix}{name.replace('_', '-')}"
+        nested = isinstance(item, tuple) and item and dataclasses.is_dataclass(item[0])
+        if dataclasses.is_dataclass(item) or nested:
+            yield from _flags(item, f"{path}.")
+        elif isinstance(item, bool):
+            yield f"--{path}"
+            yield f"--{prefix}no-{name.replace('_', '-')}"
+        elif not isinstance(item, tuple):
+            yield f"--{path}"
+
+
+def _unknown(word: str, known: Sequence[str]) -> UsageError:
+    name = word.partition("=")[0]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else "see --help"
+    return UsageError(f"{name}: no such option: {hint}")
+
+
+def _gist(said: str) -> str:
+    """The sentence inside tyro's box, without the box and the help below it."""
+    inside = [re.sub(r"[│╭╰─╮╯]", " ", line).strip() for line in said.splitlines()]
+    rule = next((i for i, line in enumerate(said.splitlines()) if "│ ──" in line), len(inside))
+    # The first line is the box's title, which says no more than "error".
+    sentence = one_line(" ".join(inside[1:rule])) or one_line(said)
+    return sentence.removeprefix("Error parsing ") + ": see --help"

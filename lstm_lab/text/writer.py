@@ -1,0 +1,101 @@
+"""Writing with a trained network: a run directory becomes something that continues prompts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+
+from lstm_lab.checkpoint import Checkpoints
+from lstm_lab.config import from_json
+from lstm_lab.errors import CheckpointError, DataError, UsageError
+from lstm_lab.experiment import Trial
+from lstm_lab.probe.text_sample import write
+from lstm_lab.rundir import RunDirectory
+from lstm_lab.tasks.text import Text
+from lstm_lab.text.sampling import Sampling
+from lstm_lab.train import Program
+
+
+class Writer:
+    """One seed of a text run, ready to continue prompts.
+
+    Args:
+        path: the run directory, or one that holds a single text run.
+        weights: the best on held-out text, or the last.
+        seed: which of the run's seeds.
+
+    Raises:
+        UsageError: there is no text run there, or no such seed.
+        DataError: the corpus, which gives the vocabulary, is not the one that was trained on.
+        CheckpointError: there is nothing to load.
+    """
+
+    def __init__(self, path: Path, weights: Literal["best", "last"], seed: int) -> None:
+        self.run = RunDirectory(find_run(path))
+        trial = self._trial()
+        self.task: Text = trial.task  # type: ignore[assignment]  # _trial has seen to it
+        if not 0 <= seed < trial.seeds:
+            raise UsageError(f"of-seed: {seed}: {self.run.path} has seeds 0 to {trial.seeds - 1}")
+        program = Program(trial)
+        template = program.template()
+        found = Checkpoints(self.run.checkpoints).latest(
+            {"state": template, "best": template.params}
+        )
+        if found is None:
+            raise CheckpointError(f"{self.run.path}: no checkpoint yet: train it first")
+        arrays = found[1]
+        params = arrays["best"] if weights == "best" else arrays["state"].params
+        self.params: Any = jax.tree.map(lambda leaf: leaf[seed], params)
+        self.network = program.network
+
+    def _trial(self) -> Trial:
+        config, env = self.run.read("config.json"), self.run.read("env.json")
+        trial = from_json(config["trial"]) if config else None
+        if not isinstance(trial, Trial) or not isinstance(trial.task, Text):
+            raise UsageError(f"{self.run.path}: not a text run: name one that was trained on text")
+        if trial.model.bidirectional:
+            raise UsageError(
+                f"{self.run.path}: {trial.model.label} reads both ways, and what is yet to be written "
+                "cannot be read: name a run that reads forward"
+            )
+        if env and env.get("data") != trial.task.sha256():
+            raise DataError(
+                f"{trial.task.label}: sha256 {trial.task.sha256()}, but {self.run.path} was trained on "
+                f"{env.get('data')}: put the corpus back"
+            )
+        return trial
+
+    def write(self, prompt: str, length: int, sampling: Sampling, seed: int) -> Iterator[str]:
+        """Continue a prompt, handing out text as it is drawn.
+
+        Args:
+            prompt: what to continue; every character must be known to the run's vocabulary.
+            length: symbols to write.
+            sampling: how each is chosen.
+            seed: of the draw.
+
+        Raises:
+            UsageError: the prompt is empty or holds an unknown character.
+        """
+        vocabulary = self.task.vocabulary()
+        ids = vocabulary.encode(prompt)
+        pieces = write(self.network, self.params, ids, length, sampling, seed)
+        yield from vocabulary.stream(piece[0] for piece in pieces)
+
+
+def find_run(path: Path) -> Path:
+    """Find the run directory that a path means: itself, or the only one below it.
+
+    Raises:
+        UsageError: there is none, or there are several; the message names them.
+    """
+    if (path / "config.json").is_file():
+        return path
+    below = sorted(p.parent for p in path.glob("**/config.json"))
+    if len(below) == 1:
+        return below[0]
+    if not below:
+        raise UsageError(f"{path}: no run there: name a run directory, such as runs/text/<trial>")
+    names = ", ".join(str(p) for p in below[:5]) + (", ..." if len(below) > 5 else "")
+    raise UsageError(f"{path}: {len(below)} runs there: name one of {names}")

@@ -1,0 +1,73 @@
+"""The cells against `torch.nn`: packed sequences for the lengths, both directions at once."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lstm_lab.cells.elman import Elman
+from lstm_lab.cells.gru import GRU
+from lstm_lab.cells.lstm import LSTM
+from tests.parity.common import Answer, Case, agree, case, ours, pull_back
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: `make peers` adds it")
+
+PEERS = {
+    "RNN tanh": (Elman(), lambda *sizes, **kw: torch.nn.RNN(*sizes, nonlinearity="tanh", **kw)),
+    "RNN relu": (
+        Elman(activation="relu"),
+        lambda *sizes, **kw: torch.nn.RNN(*sizes, nonlinearity="relu", **kw),
+    ),
+    "LSTM": (LSTM(), lambda *sizes, **kw: torch.nn.LSTM(*sizes, **kw)),
+    "GRU": (GRU(), lambda *sizes, **kw: torch.nn.GRU(*sizes, **kw)),
+}
+
+
+def weights(params: Any) -> dict[str, Any]:
+    """Transposed matrices, and the bias shared out over torch's two; c_n is the second's alone."""
+    ih = hh = params.b / 2
+    if hasattr(params, "c_n"):
+        H = params.c_n.shape[0]
+        ih = jnp.concatenate([ih[: 2 * H], params.b[2 * H :]])
+        hh = jnp.concatenate([hh[: 2 * H], params.c_n])
+    return {"weight_ih": params.W.T, "weight_hh": params.U.T, "bias_ih": ih, "bias_hh": hh}
+
+
+def theirs(make: Any, given: Case) -> Answer:
+    (_, T, D), H = given.x.shape, jax.tree.leaves(given.d_final)[0].shape[-1]
+    layer = make(D, H, batch_first=True, bidirectional=True)
+    tensors = [
+        {name: getattr(layer, f"{name}_l0{suffix}") for name in weights(params)}
+        for params, suffix in zip(given.params, ("", "_reverse"), strict=True)
+    ]
+    with torch.no_grad():
+        for named, params in zip(tensors, given.params, strict=True):
+            for name, value in weights(params).items():
+                named[name].copy_(torch.tensor(np.asarray(value)))
+    x = torch.tensor(given.x, requires_grad=True)
+    pack, pad = torch.nn.utils.rnn.pack_padded_sequence, torch.nn.utils.rnn.pad_packed_sequence
+    packed = pack(x, torch.tensor(given.lengths), batch_first=True, enforce_sorted=False)
+    read, states = layer(packed)
+    y, _ = pad(read, batch_first=True, total_length=T)
+    states = states if isinstance(states, tuple) else (states,)
+    d_states = [torch.tensor(np.stack(parts)) for parts in zip(*given.d_final, strict=True)]
+    torch.autograd.backward([y, *states], [torch.tensor(given.d_y, dtype=y.dtype), *d_states])
+    return Answer(
+        y.detach().numpy(),
+        [[s[way].detach().numpy() for s in states] for way in range(2)],
+        [
+            pull_back(weights, params, {k: jnp.array(t.grad.numpy()) for k, t in named.items()})
+            for named, params in zip(tensors, given.params, strict=True)
+        ],
+        x.grad.numpy(),
+    )
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("peer", PEERS)
+def test_both_directions_agree_with_torch(peer: str, seed: int) -> None:
+    cell, make = PEERS[peer]
+    given = case(cell, seed, full=seed == 3)
+    agree(ours(cell, given), theirs(make, given))

@@ -1,0 +1,66 @@
+"""Every cell there is, in every variant its own `Literal` fields name: no table to keep."""
+
+import dataclasses
+import itertools
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import jax
+import jax.numpy as jnp
+
+from lstm_lab.cells.base import Cell
+from lstm_lab.discover import subclasses
+from lstm_lab.errors import UsageError
+
+
+def variants(cls: type) -> list[Any]:
+    """All combinations of a frozen dataclass' `Literal` and bool fields that it accepts."""
+    hints = get_type_hints(cls)
+    choices: dict[str, tuple[Any, ...]] = {}
+    for field in dataclasses.fields(cls):
+        if get_origin(hints[field.name]) is Literal:
+            choices[field.name] = get_args(hints[field.name])
+        elif hints[field.name] is bool:
+            choices[field.name] = (False, True)
+    made = []
+    for values in itertools.product(*choices.values()):
+        try:
+            made.append(cls(**dict(zip(choices, values, strict=True))))
+        except UsageError:  # the class refuses this combination
+            continue
+    return made
+
+
+def everything(package: str, base: type) -> list[Any]:
+    """All variants of every concrete class of a package."""
+    return [variant for cls in subclasses(package, base) for variant in variants(cls)]
+
+
+def _program(cell: Cell) -> str:
+    """What one step computes once the parameters are drawn, as text."""
+
+    def step(params: Any, x: jax.Array) -> Any:
+        params = cell.prepare(params)
+        carry = cell.carry(params, 1)
+        return cell.gates(params, carry, cell.project(params, x), cell.recur(params, carry))
+
+    params = jax.eval_shape(lambda: cell.init(jax.random.key(0), 2, 3))
+    return str(jax.make_jaxpr(step)(params, jax.ShapeDtypeStruct((1, 2), jnp.float32)))
+
+
+def distinct(cells: list[Cell]) -> list[Cell]:
+    """One cell for each different step: how parameters are drawn makes no other step."""
+    return list({(type(cell), _program(cell)): cell for cell in reversed(cells)}.values())[::-1]
+
+
+CELLS: list[Cell] = everything("lstm_lab.cells", Cell)
+STEPS: list[Cell] = distinct(CELLS)
+
+
+def name(value: Any) -> str:
+    """A readable test id: the class and the fields that differ from their defaults."""
+    set_ = [
+        f"{f.name}={getattr(value, f.name)}"
+        for f in dataclasses.fields(value)
+        if getattr(value, f.name) != f.default
+    ]
+    return "-".join([type(value).__name__, *set_])
