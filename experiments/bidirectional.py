@@ -35,12 +35,22 @@ experiment = Experiment(
     evaluate=Evaluation(every=100),
     solved_at=0.995,
     claims=(
-        Claim("reading forward leaves an LSTM at chance", "LSTM forward", "*", "accuracy", "equal", "chance", 0.01),
+        Claim(
+            "reading forward leaves an LSTM at chance",
+            "LSTM forward",
+            "*",
+            "accuracy",
+            "equal",
+            "chance",
+            0.01,
+        ),
         Claim("reading both ways solves it", "LSTM both ways", "*", "accuracy", "at least", 0.99),
         Claim("with a plain RNN too", "Elman both ways", "*", "accuracy", "at least", 0.99),
     ),
 )
-full = replace(experiment, tasks=tuple(FutureTag(ahead=k, length=60) for k in (5, 10, 20)), steps=4_000)
+full = replace(
+    experiment, tasks=tuple(FutureTag(ahead=k, length=60) for k in (5, 10, 20)), steps=4_000
+)
 
 if __name__ == "__main__":
     main(experiment, full)

@@ -20,7 +20,10 @@ from lstm_lab.probe.continuation import Continuation
 from lstm_lab.tasks.fibonacci import Fibonacci
 
 LINEAR, GATED = "linear", "LSTM"
-COEFFICIENT, CONTINUED = "probe:coefficients:after:coefficient", "probe:continuation:after:relative_error:max"
+COEFFICIENT, CONTINUED = (
+    "probe:coefficients:after:coefficient",
+    "probe:continuation:after:relative_error:max",
+)
 
 experiment = Experiment(
     question="Can a network infer the rule of a sequence (Fibonacci: each number is the sum of the two before it)?",
@@ -36,9 +39,24 @@ experiment = Experiment(
     evaluate=Evaluation(every=500),
     probes=(Coefficients(), Continuation()),
     claims=(
-        Claim("the linear network's weight of the last term is 1", LINEAR, "*", f"{COEFFICIENT}:0", "equal", 1.0, 0.01),
+        Claim(
+            "the linear network's weight of the last term is 1",
+            LINEAR,
+            "*",
+            f"{COEFFICIENT}:0",
+            "equal",
+            1.0,
+            0.01,
+        ),
         Claim("and of the one before it, 1", LINEAR, "*", f"{COEFFICIENT}:1", "equal", 1.0, 0.01),
-        Claim("it continues unseen starts for twice the trained length within 1%", LINEAR, "*", CONTINUED, "at most", 0.01),
+        Claim(
+            "it continues unseen starts for twice the trained length within 1%",
+            LINEAR,
+            "*",
+            CONTINUED,
+            "at most",
+            0.01,
+        ),
         Claim("so does the LSTM", GATED, "*", CONTINUED, "at most", 0.01),
     ),
 )

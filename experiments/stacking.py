@@ -4,8 +4,8 @@ Claim: several recurrent layers on top of each other learn more than one.
 Source: the introduction this lab began with; Graves, Mohamed and Hinton 2013, section 2, found depth more
 important than width.
 Command: python experiments/stacking.py          (about a minute on two cores)
-See: one, two and three LSTM layers with equal parameters, so that depth is paid for in width, on copying symbols and
-on the order of two marks far apart. "Better" is the paired difference from one layer, seed by seed.
+See: one, two and three LSTM layers with equal parameters, so that depth is paid for in width, on copying
+five symbols over ten blanks. "Better" is the paired difference from one layer, seed by seed.
 """
 
 from dataclasses import replace
@@ -15,10 +15,6 @@ from lstm_lab.claims import Claim
 from lstm_lab.experiment import Evaluation, Experiment, Model, ParameterBudget, main
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.tasks.copy_memory import CopyMemory
-from lstm_lab.tasks.temporal_order import TemporalOrder
-
-COPY = CopyMemory(lag=10, items=5)
-ORDER = TemporalOrder(length=30)
 
 experiment = Experiment(
     question="Does stacking help, each layer returning its full sequence to the next?",
@@ -29,20 +25,19 @@ experiment = Experiment(
         Model(LSTM(), layers=2, name="2 layers"),
         Model(LSTM(), layers=3, name="3 layers"),
     ),
-    tasks=(COPY, ORDER),
+    tasks=(CopyMemory(lag=10, items=5),),
     size=ParameterBudget(10_000),
     optimizer=Optimizer(learning_rate=3e-3),
     steps=600,
     batch=64,
     seeds=6,
     evaluate=Evaluation(every=100),
-    claims=tuple(
-        Claim(f"{layers} layers beat 1: {task.label}", f"{layers} layers", task.label, "accuracy", "above", "model:1 layer")
-        for task in (COPY, ORDER)
-        for layers in (2, 3)
+    claims=(
+        Claim("2 layers beat 1", "2 layers", "*", "accuracy", "above", "model:1 layer"),
+        Claim("3 layers beat 1", "3 layers", "*", "accuracy", "above", "model:1 layer"),
     ),
 )
-full = replace(experiment, tasks=(CopyMemory(lag=50), TemporalOrder(length=100)), steps=10_000, claims=())
+full = replace(experiment, tasks=(CopyMemory(lag=50),), steps=10_000)
 
 if __name__ == "__main__":
     main(experiment, full)

@@ -20,7 +20,7 @@ from lstm_lab.tasks.text import Text
 
 experiment = Experiment(
     question="Can a network generate text from the corpus it was trained on?",
-    claim="A character LSTM predicts unseen text of its corpus better than counting characters does, and writes like it.",
+    claim="A character LSTM predicts unseen text better than counting characters does, and writes like its corpus.",
     source="Karpathy 2015, The unreasonable effectiveness of recurrent neural networks.",
     models=(Model(LSTM(), name="LSTM"),),
     tasks=(Text(length=64),),
@@ -32,10 +32,25 @@ experiment = Experiment(
     evaluate=Evaluation(every=300, batch=32),
     probes=(TextSample(),),
     claims=(
-        Claim("better than the best Markov model of order 0 to 5", "LSTM", "*", "loss", "below", "baseline:markov order *"),
+        # The question is whether it can: one network that does settles it.
+        Claim(
+            "a network predicts better than the best Markov model of order 0 to 5",
+            "LSTM",
+            "*",
+            "loss",
+            "below",
+            "baseline:markov order *",
+            possible=True,
+        ),
     ),
 )
-full = replace(experiment, models=(Model(LSTM(), layers=2, dropout=0.2, name="LSTM"),), size=Hidden(512), steps=10_000, seeds=6)
+full = replace(
+    experiment,
+    models=(Model(LSTM(), layers=2, dropout=0.2, name="LSTM"),),
+    size=Hidden(512),
+    steps=10_000,
+    seeds=6,
+)
 
 if __name__ == "__main__":
     main(experiment, full)

@@ -80,6 +80,7 @@ class Claim:
         relation: side of the reference on which the claim says the figure lies.
         against: reference: a number, "chance", "baseline:<pattern>" or "model:<label>".
         tolerance: half-width of "equal", in the metric's unit.
+        possible: the claim is that it *can* be done, which one seed that does it settles.
 
     Raises:
         UsageError: the relation, the metric or the reference cannot be read.
@@ -96,6 +97,7 @@ class Claim:
     relation: Relation = "above"
     against: float | str = "chance"
     tolerance: float = 0.0
+    possible: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what could only be found wrong after hours of training."""
@@ -251,6 +253,8 @@ def _weigh(
     known = bool(values) and math.isfinite(reference)
     measured = summary(list(values.values())) if known else None
     verdict = _verdict(claim, measured, reference) if measured else "not measured"
+    if claim.possible and any(_side(claim, v, v, reference) == "holds" for v in values.values()):
+        verdict = "holds"
     return Evidence(result["model"], result["task"], measured, reference, opponent, paired, verdict)
 
 
@@ -289,7 +293,12 @@ def _yardstick(claim: Claim, result: Mapping[str, Any]) -> tuple[float, str]:
 def _verdict(claim: Claim, measured: Summary, reference: float) -> Verdict:
     if measured.coverage < _LEAST_COVERAGE or measured.missing:
         return "undecided"
-    low, high, slack = measured.low, measured.high, claim.tolerance
+    return _side(claim, measured.low, measured.high, reference)
+
+
+def _side(claim: Claim, low: float, high: float, reference: float) -> Verdict:
+    """On which side of the reference an interval lies."""
+    slack = claim.tolerance
     holds, fails = {
         "above": (low > reference, high <= reference),
         "at least": (low >= reference, high < reference),

@@ -246,7 +246,9 @@ def _load(path: Path) -> ModuleType:
 def _generate(words: list[str]) -> None:
     from lstm_lab.overrides import parse
 
-    options = parse(GenerateOptions, words[1:] if _is_path(words) else words, prog="lstm-lab generate RUN")
+    options = parse(
+        GenerateOptions, words[1:] if _is_path(words) else words, prog="lstm-lab generate RUN"
+    )
     if not _is_path(words):
         raise UsageError("generate: no run: name a run directory, such as runs/text/<trial>")
     from lstm_lab.text.sampling import Sampling

@@ -62,7 +62,10 @@ def from_json(data: Any) -> Any:
     unknown = set(fields) - {f.name for f in dataclasses.fields(cls)}
     if unknown:
         raise UsageError(f"{name}: {', '.join(sorted(unknown))}: not a field of {name}")
-    return cls(**fields)
+    try:
+        return cls(**fields)
+    except TypeError as error:  # a field of another type, compared with a number
+        raise UsageError(f"{name}: {error}: the file was not written by lstm_lab") from None
 
 
 def digest(value: Any) -> str:
@@ -74,8 +77,15 @@ def digest(value: Any) -> str:
     Returns:
         The beginning of the SHA-256 of its canonical JSON.
     """
-    canonical = json.dumps(to_json(value), sort_keys=True, separators=(",", ":"))
+    # 1 and 1.0 are equal in Python, so they must be the same configuration here.
+    number = json.loads(json.dumps(to_json(value)), parse_float=_whole)
+    canonical = json.dumps(number, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _whole(digits: str) -> int | float:
+    number = float(digits)
+    return int(number) if number.is_integer() else number
 
 
 @cache
@@ -98,9 +108,7 @@ def known() -> dict[str, type]:
     from lstm_lab.unroll.base import Schedule
 
     rooms = {"cells": Cell, "tasks": Task, "unroll": Schedule, "probe": Probe}
-    found = [
-        cls for room, base in rooms.items() for cls in subclasses(f"lstm_lab.{room}", base)
-    ]
+    found = [cls for room, base in rooms.items() for cls in subclasses(f"lstm_lab.{room}", base)]
     found += [Claim, Evaluation, Experiment, Hidden, Model, Optimizer, ParameterBudget]
     found += [Sampling, Trial]
     return {cls.__name__: cls for cls in found}

@@ -24,6 +24,8 @@ from lstm_lab.tasks.recall import Recall
 from lstm_lab.unroll import Schedule, Sequential
 
 if TYPE_CHECKING:
+    from jax import Array
+
     from lstm_lab.modules import SequenceModel
 
 
@@ -64,7 +66,9 @@ class Model:
         between = {"residual": self.residual, "norm": self.norm, "dropout": self.dropout}
         for name, setting in between.items():
             if setting and self.layers == 1:
-                raise UsageError(f"model.{name}: {setting}: acts between layers; give layers=2 or more")
+                raise UsageError(
+                    f"model.{name}: {setting}: acts between layers; give layers=2 or more"
+                )
 
     @property
     def label(self) -> str:
@@ -73,7 +77,7 @@ class Model:
         parts.append("both ways" if self.bidirectional else "")
         return self.name or ", ".join(filter(None, parts))
 
-    def build(self, task: Task, d_hidden: int, key: object) -> "SequenceModel":
+    def build(self, task: Task, d_hidden: int, key: "Array") -> "SequenceModel":
         """Draw a network for a task.
 
         Args:
@@ -92,7 +96,9 @@ class Model:
         from lstm_lab.modules import Bidirectional, Recurrent, SequenceModel, Stack
 
         if self.embedding and not task.tokens:
-            raise UsageError(f"model.embedding: {self.embedding}: {task.label} has no tokens to embed")
+            raise UsageError(
+                f"model.embedding: {self.embedding}: {task.label} has no tokens to embed"
+            )
         rngs = nnx.Rngs(params=key)
         embed = nnx.Embed(task.d_in, self.embedding, rngs=rngs) if self.embedding else None
 
@@ -117,9 +123,7 @@ class Model:
             )
         )
         tokens = task.d_in if task.tokens else None
-        return SequenceModel(
-            embed or tokens, body, task.d_out, per_step=task.per_step, rngs=rngs
-        )
+        return SequenceModel(embed or tokens, body, task.d_out, per_step=task.per_step, rngs=rngs)
 
 
 class Size(ABC):

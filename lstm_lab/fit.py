@@ -57,7 +57,9 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Its picture for a checkpoint; NaN as None."""
         best = [None if math.isnan(value) else value for value in self.best.tolist()]
-        rest = {name: getattr(self, name).tolist() for name in ("active", "best_step", "solved_step")}
+        rest = {
+            name: getattr(self, name).tolist() for name in ("active", "best_step", "solved_step")
+        }
         return {**rest, "best": best, "seconds": self.seconds}
 
     @classmethod
@@ -168,7 +170,9 @@ class _Fitting:
     def train(self) -> None:
         """Take the steps that are left, and leave a checkpoint of the last."""
         state, step = self._restore()
-        self.watcher.start(f"{self.trial.model.label} on {self.trial.task.label}", self.trial.steps, step)
+        self.watcher.start(
+            f"{self.trial.model.label} on {self.trial.task.label}", self.trial.steps, step
+        )
         saved_step = step
         while step < self.trial.steps and self.record.active.any():
             state, step = self._advance(state, step)

@@ -8,6 +8,7 @@ Every layer answers with `Reading(carry, y, last)`. In Keras' words: `y` is what
 gives, `last` what it gives without, `carry` what `return_state=True` adds.
 """
 
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -223,7 +224,7 @@ class Stack(nnx.Module):
             raise UsageError("stack: no layers: give at least one")
         for layer in layers:
             _refuse_pair("stack", layer)
-        for below, above in zip(layers, layers[1:], strict=False):
+        for below, above in pairwise(layers):
             if above.d_in != below.d_out:
                 raise UsageError(
                     f"stack: a layer of {below.d_out} outputs below one of {above.d_in} inputs"

@@ -137,7 +137,9 @@ def examine(network: Network, data: Any, batches: int, key: Array, params: Any) 
         before = carry if batch.reset is not None else None
         after, outputs = _read(network, params, batch, before, None)
         weight = task.weight(batch)
-        scores = {name: jnp.sum(score * weight) for name, score in task.metrics(outputs, batch).items()}
+        scores = {
+            name: jnp.sum(score * weight) for name, score in task.metrics(outputs, batch).items()
+        }
         return (after if batch.reset is not None else carry), (scores, jnp.sum(weight))
 
     start = network.initial_carry(params, size)
@@ -200,8 +202,8 @@ class Program:
             The state after, and losses and gradient norms `[padded S, K]`; zeros for stopped seeds.
         """
         call = self.axis.map(partial(self._steps, steps), shared=1)
-        active = self._active(active)
-        return self.compiler.call(("advance", steps), call, state, active, self.data, donate_argnums=0)
+        arguments = (state, self._active(active), self.data)
+        return self.compiler.call(("advance", steps), call, *arguments, donate_argnums=0)
 
     def examine(self, params: Any, active: np.ndarray, test: bool = False) -> Scores:
         """Score every active seed's parameters; zeros for the others.
@@ -251,5 +253,8 @@ class Program:
         )
         shapes = jax.eval_shape(run, params)
         return lax.cond(
-            active, run, lambda _: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), params
+            active,
+            run,
+            lambda _: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes),
+            params,
         )

@@ -201,3 +201,14 @@ def test_a_label_with_brackets_is_found_by_its_own_name() -> None:
     assert matches("LSTM [2 layers]", "LSTM [2 layers]")
     assert not matches("LSTM", "LSTM chrono")
     assert not matches("lstm", "LSTM")
+
+
+def test_one_seed_settles_that_something_can_be_done() -> None:
+    def result(*losses: float) -> dict[str, Any]:
+        seeds = list(range(len(losses)))
+        return {"model": "m", "task": "t", "seeds": seeds, "final": {"loss": list(losses)}}
+
+    can = Claim("it can", "m", "t", "loss", "below", 1.0, possible=True)
+    assert judge(can, [result(1.2, 0.9)]).verdict == "holds"
+    assert judge(can, [result(1.2, 1.1)]).verdict == "undecided"
+    assert judge(can, [result(*[1.2] * 6)]).verdict == "does not hold"

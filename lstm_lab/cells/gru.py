@@ -72,13 +72,13 @@ class GRU(Cell):
             return carry.h @ params.U[:, : 2 * H]
         return carry.h @ params.U + jnp.pad(params.c_n, (2 * H, 0))
 
-    def gates(self, params: GRUParams, carry: GRUCarry, z: Array, r: Array) -> tuple[GRUCarry, Array]:
+    def gates(
+        self, params: GRUParams, carry: GRUCarry, z: Array, r: Array
+    ) -> tuple[GRUCarry, Array]:
         H = params.U.shape[0]
         reset, update = squash(z[..., : 2 * H] + r[..., : 2 * H], ("sigmoid", "sigmoid"))
-        if params.c_n is None:
-            past = (reset * carry.h) @ params.U[:, 2 * H :]
-        else:
-            past = reset * r[..., 2 * H :]
+        before = params.c_n is None
+        past = (reset * carry.h) @ params.U[:, 2 * H :] if before else reset * r[..., 2 * H :]
         n = jnp.tanh(z[..., 2 * H :] + past)
         h = (1 - update) * n + update * carry.h
         return GRUCarry(h), h

@@ -67,7 +67,7 @@ class LSTM(Cell):
             )
         if self.chrono and self.forget_bias != 1.0:
             raise UsageError(
-                f"forget-bias: {self.forget_bias}: chrono={self.chrono} sets the forget bias itself; give one of the two"
+                f"forget-bias: {self.forget_bias}: chrono={self.chrono} sets it too; give one of the two"
             )
 
     def init(self, key: Array, d_in: int, d_hidden: int) -> LSTMParams:
@@ -107,4 +107,8 @@ class LSTM(Cell):
 
     @property
     def label(self) -> str:
-        return f"LSTM chrono {self.chrono}" if self.chrono else f"LSTM forget bias {self.forget_bias:g}"
+        return (
+            f"LSTM chrono {self.chrono}"
+            if self.chrono
+            else f"LSTM forget bias {self.forget_bias:g}"
+        )

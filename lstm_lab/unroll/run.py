@@ -5,7 +5,8 @@ Three rules hold under every schedule and in both directions:
 - A masked step copies the carry and emits zero. Right-padded rows are therefore read correctly in
   reverse without flipping anything: the padding comes first and changes nothing.
 - A reset marks the first step of a new sequence in its row: whatever the direction, no state crosses
-  the border before it. Rows packed with resets equal the same rows kept apart.
+  the border before it. Rows packed with resets equal the same rows kept apart. It holds at a masked
+  step too, which then copies the initial carry.
 - A row of length zero returns the carry it was given.
 """
 
@@ -71,7 +72,7 @@ def unroll(
     if reset is not None and reverse:
         # Read backwards, a sequence is entered at its last step: the one before the next one's first.
         restart = jnp.roll(reset, -1, axis=1).at[:, -1].set(False)
-    steps = Steps(*(None if a is None else jnp.swapaxes(a, 0, 1) for a in (x, mask, restart)))
+    steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), Steps(x, mask, restart))
     final, y = schedule.run(cell, params, carry, start, steps, reverse)
     return final, jnp.swapaxes(y, 0, 1)
 

@@ -184,4 +184,6 @@ def _gates_use(cell: Cell, params: Params, before: Carry, z: Array, r: Array) ->
     """Whether a cell's `gates` reads parameters of its own, as layer norms, peepholes and inner products do."""
     jaxpr = jax.make_jaxpr(cell.gates)(params, before, z, r).jaxpr
     own = set(jaxpr.invars[: len(jax.tree.leaves(params))])
-    return any(isinstance(v, type(jaxpr.invars[0])) and v in own for e in jaxpr.eqns for v in e.invars)
+    return any(
+        isinstance(v, type(jaxpr.invars[0])) and v in own for e in jaxpr.eqns for v in e.invars
+    )

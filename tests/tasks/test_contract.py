@@ -23,7 +23,7 @@ from lstm_lab.discover import subclasses
 from lstm_lab.errors import UsageError
 from lstm_lab.tasks.base import Batch, Classification, Task
 
-TASKS = [cls() for cls in subclasses("lstm_lab.tasks", Task)]  # type: ignore[type-abstract]  # mypy wants a concrete class; the base is what we search by
+TASKS = [cls() for cls in subclasses("lstm_lab.tasks", Task)]
 MODULES = [info.name for info in pkgutil.iter_modules(lstm_lab.tasks.__path__)]
 KEY = jax.random.key(0)
 BATCH = 6
