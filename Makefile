@@ -36,7 +36,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-peers: $(PEERS) ## Add PyTorch and Keras, for parity tests and `lstm-lab bench`
+peers: $(PEERS) ## Add PyTorch and Keras, for parity tests
 
 $(PEERS): $(READY)
 	@sed -n '/^[^ #]/s/ *\\$$//p' requirements.lock > $(PINS)

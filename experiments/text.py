@@ -26,10 +26,10 @@ experiment = Experiment(
     tasks=(Text(length=64),),
     size=Hidden(256),
     optimizer=Optimizer(learning_rate=4e-3, decay="cosine"),
-    steps=900,
+    steps=600,
     batch=32,
     seeds=2,
-    evaluate=Evaluation(every=300, batch=32),
+    evaluate=Evaluation(every=200, batch=32),
     probes=(TextSample(),),
     claims=(
         # The question is whether it can: one network that does settles it.
@@ -49,6 +49,7 @@ full = replace(
     models=(Model(LSTM(), layers=2, dropout=0.2, name="LSTM"),),
     size=Hidden(512),
     steps=10_000,
+    evaluate=Evaluation(every=500, batch=32),
     seeds=6,
 )
 

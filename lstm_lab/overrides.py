@@ -127,8 +127,10 @@ def _unknown(word: str, known: Sequence[str]) -> UsageError:
 
 def _gist(said: str) -> str:
     """The sentence inside tyro's box, without the box and the help below it."""
-    inside = [re.sub(r"[│╭╰─╮╯]", " ", line).strip() for line in said.splitlines()]
-    rule = next((i for i, line in enumerate(said.splitlines()) if "│ ──" in line), len(inside))
-    # The first line is the box's title, which says no more than "error".
-    sentence = one_line(" ".join(inside[1:rule])) or one_line(said)
+    inside = [re.sub(r"[│╭╰─╮╯|+]|--{2,}", " ", line).strip() for line in said.splitlines()]
+    # The first line is the box's title.
+    lines = [line for line in inside if line][1:]
+    helps = ("Argument helptext", "For full helptext", "Perhaps you meant")
+    end = next((i for i, line in enumerate(lines) if line.startswith(helps)), len(lines))
+    sentence = one_line(" ".join(lines[:end])) or one_line(said)
     return sentence.removeprefix("Error parsing ") + ": see --help"

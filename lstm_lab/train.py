@@ -113,7 +113,7 @@ def train_step(
         params = optax.apply_updates(state.params, updates)
     # The carry goes on as a value: truncated backpropagation ends at the window's border.
     after = lax.stop_gradient(carry_after) if task.stateful else state.carry
-    progress = Progress(loss, optax.global_norm(gradient))
+    progress = Progress(loss, optax.tree.norm(gradient))
     return TrainState(params, opt_state, after, state.key, state.step + 1), progress
 
 

@@ -1,0 +1,194 @@
+"""The command line: every mistake is one line and a code, and what it prints can be relied on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lstm_lab.cells.base import Cell
+from lstm_lab.cli import execute
+from lstm_lab.discover import subclasses
+
+ROOT = Path(__file__).parents[1]
+TEXT, FIBONACCI, LONG_RANGE = (
+    str(ROOT / "experiments" / f"{name}.py") for name in ("text", "fibonacci", "long_range")
+)
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as conftest has made: a process cannot change its mind."""
+    monkeypatch.setenv("LSTM_LAB_CPU_DEVICES", "2")
+
+
+def refusal(words: list[str], code: int, capsys: Capture) -> str:
+    """Run what must be refused, and return the one line that says why."""
+    capsys.readouterr()
+    assert execute(words) == code
+    out, err = capsys.readouterr()
+    assert err.startswith("error: ")
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (None, "no file"),
+        (b"", "empty"),
+        (b"abc", "symbols"),
+        (b"text\0text" * 100, "binary"),
+        ("é".encode("latin-1") * 500, "not UTF-8"),
+    ],
+    ids=["missing", "empty", "short", "binary", "latin-1"],
+)
+def test_a_bad_corpus(content: bytes | None, word: str, tmp_path: Path, capsys: Capture) -> None:
+    corpus = tmp_path / "corpus.txt"
+    if content is not None:
+        corpus.write_bytes(content)
+    words = ["run", TEXT, "--task.corpus", str(corpus), "--out", str(tmp_path / "runs")]
+    said = refusal(words, 3, capsys)
+    assert word in said
+    assert "corpus" in said
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", LONG_RANGE, "--task.lga", "5"], "did you mean --task.lag?"),
+        (["run", LONG_RANGE, "--stesp=5"], "did you mean --steps?"),
+        (["run", LONG_RANGE, "--models.0.cel.bias", "1"], "no such option"),
+        (["run", LONG_RANGE, "--steps", "five"], "five"),
+        (["run", LONG_RANGE, "--task.lag", "0"], "lag"),
+        (["run", FIBONACCI, "--size.units", "-1"], "size.units: -1"),
+        (["run", TEXT, "--batch", "0"], "batch"),
+        (["run", TEXT, "--steps", "0"], "steps: 0"),
+        (["run", TEXT, "--seeds", "-2"], "seeds: -2"),
+        (["run", TEXT, "--task.length", "-3"], "length"),
+        (["run", TEXT, "--optimizer.learning-rate", "nan"], "learning_rate: nan"),
+        (["run", TEXT, "--steps", "301"], "does not divide"),
+        (["run", TEXT, "--save-every", "often"], "often"),
+        (["run"], "no file"),
+        (["run", "nowhere.py"], "nowhere.py: no such file"),
+        (["train"], "train: no such command: use run"),
+        (["generate"], "no run"),
+        (["list", "--jsn"], "jsn"),
+        (["report", "a", "b"], "one directory"),
+    ],
+    ids=lambda value: " ".join(Path(w).name for w in value) if isinstance(value, list) else "",
+)
+def test_a_bad_option(words: list[str], said: str, tmp_path: Path, capsys: Capture) -> None:
+    out = ["--out", str(tmp_path / "runs")] if words[0] == "run" and len(words) > 2 else []
+    assert said in refusal([*words, *out], 2, capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_batch_larger_than_the_data(tmp_path: Path, capsys: Capture) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("to be or not to be. " * 50)
+    words = ["run", TEXT, "--task.corpus", str(corpus), "--batch", "1000"]
+    assert "take a batch of at most" in refusal([*words, "--out", str(tmp_path)], 2, capsys)
+
+
+def test_a_file_that_is_no_experiment(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "none.py"
+    path.write_text("x = 1\n")
+    assert "defines no experiment" in refusal(["run", str(path)], 2, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--temperature", "-1"], "temperature"),
+        (["--temperature", "nan"], "temperature"),
+        (["--length", "0"], "length"),
+        (["--top-k", "0"], "top"),
+        (["--weights", "worst"], "worst"),
+        ([], "no run there"),
+    ],
+)
+def test_generate_refuses(words: list[str], said: str, tmp_path: Path, capsys: Capture) -> None:
+    assert said in refusal(["generate", str(tmp_path), *words], 2, capsys)
+
+
+def test_help_names_fields(capsys: Capture) -> None:
+    for words in (["--help"], []):
+        assert execute(words) == 0
+        assert "lstm-lab run FILE" in capsys.readouterr().out
+    assert execute(["run", LONG_RANGE, "--help"]) == 0
+    said = capsys.readouterr().out
+    for field in ("--out", "--smoke", "--steps", "--optimizer.learning-rate", "--tasks.0.lag"):
+        assert field in said
+    assert execute(["generate", "--help"]) == 0
+    assert "--temperature" in capsys.readouterr().out
+
+
+def test_list_names_every_cell(capsys: Capture) -> None:
+    assert execute(["list", "--json"]) == 0
+    rooms = json.loads(capsys.readouterr().out)
+    names = {entry["name"] for entry in rooms["cells"]}
+    assert names == {cls.__name__ for cls in subclasses("lstm_lab.cells", Cell)}
+    assert execute(["list"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"  {entry['name']}(" in said for room in rooms.values() for entry in room)
+
+
+def test_a_smoke_run_can_be_reported_and_is_not_repeated(tmp_path: Path, capsys: Capture) -> None:
+    words = ["run", FIBONACCI, "--smoke", "--out", str(tmp_path)]
+    assert execute(words) == 0, capsys.readouterr().err
+    results = sorted(tmp_path.glob("fibonacci/*/result.json"))
+    assert len(results) == 2
+    before = [path.stat().st_mtime_ns for path in results]
+    assert execute(words) == 0
+    assert [path.stat().st_mtime_ns for path in results] == before
+    capsys.readouterr()
+    assert execute(["report", str(tmp_path)]) == 0
+    page = Path(capsys.readouterr().out.strip())
+    assert page.is_file()
+    assert "Fibonacci" in page.read_text()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("text")
+    corpus = folder / "corpus.txt"
+    corpus.write_text("to be or not to be, that is the question.\n" * 60)
+    words = ["run", TEXT, "--smoke", "--size.units", "8", "--task.corpus", str(corpus)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LSTM_LAB_CPU_DEVICES", "2")
+        assert execute([*words, "--task.length", "16", "--out", str(folder / "runs")]) == 0
+    return folder / "runs"
+
+
+@pytest.fixture
+def generate(written: Path, capsys: Capture) -> Callable[..., str]:
+    def call(*words: str) -> str:
+        capsys.readouterr()
+        assert execute(["generate", str(written), "--length", "40", *words]) == 0
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_generate_repeats_itself_with_a_seed(generate: Callable[..., str]) -> None:
+    first = generate("--prompt", "to ", "--seed", "3")
+    assert first.startswith("to ")
+    assert len(first) == len("to ") + 40 + 1
+    assert first == generate("--prompt", "to ", "--seed", "3")
+    assert first != generate("--prompt", "to ", "--seed", "4")
+
+
+def test_temperature_zero_needs_no_seed(generate: Callable[..., str]) -> None:
+    greedy = [generate("--temperature", "0", "--seed", seed) for seed in "12"]
+    assert greedy[0] == greedy[1]
+
+
+def test_generate_names_what_it_cannot_read(written: Path, capsys: Capture) -> None:
+    assert "'Ω' (U+03A9)" in refusal(["generate", str(written), "--prompt", "to Ω"], 2, capsys)
+    assert "at least one symbol" in refusal(["generate", str(written), "--prompt", ""], 2, capsys)
+    assert "of-seed: 9" in refusal(["generate", str(written), "--of-seed", "9"], 2, capsys)
