@@ -29,7 +29,7 @@ experiment = Experiment(
     tasks=(FutureTag(ahead=5, length=30),),
     size=ParameterBudget(8_000),
     optimizer=Optimizer(learning_rate=3e-3),
-    steps=800,
+    steps=600,
     batch=64,
     seeds=6,
     evaluate=Evaluation(every=100),

@@ -22,14 +22,14 @@ experiment = Experiment(
     question="Can a network generate text from the corpus it was trained on?",
     claim="A character LSTM predicts unseen text better than counting characters does, and writes like its corpus.",
     source="Karpathy 2015, The unreasonable effectiveness of recurrent neural networks.",
-    models=(Model(LSTM(), name="LSTM"),),
+    models=(Model(LSTM(), embedding=64, name="LSTM"),),
     tasks=(Text(length=64),),
     size=Hidden(256),
-    optimizer=Optimizer(learning_rate=4e-3, decay="cosine"),
-    steps=600,
-    batch=32,
+    optimizer=Optimizer(learning_rate=1e-2, decay="cosine"),
+    steps=1_200,
+    batch=16,
     seeds=2,
-    evaluate=Evaluation(every=200, batch=32),
+    evaluate=Evaluation(every=300, batch=32),
     probes=(TextSample(),),
     claims=(
         # The question is whether it can: one network that does settles it.
@@ -46,9 +46,11 @@ experiment = Experiment(
 )
 full = replace(
     experiment,
-    models=(Model(LSTM(), layers=2, dropout=0.2, name="LSTM"),),
+    models=(Model(LSTM(), layers=2, embedding=64, dropout=0.2, name="LSTM"),),
     size=Hidden(512),
+    optimizer=Optimizer(learning_rate=3e-3, decay="cosine"),
     steps=10_000,
+    batch=32,
     evaluate=Evaluation(every=500, batch=32),
     seeds=6,
 )

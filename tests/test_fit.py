@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -40,9 +41,7 @@ def final(trial: Trial, directory: Path) -> tuple[int, list[bytes]]:
     )
     assert found is not None
     leaves = [
-        jax.random.key_data(leaf)
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        else leaf
+        jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
         for leaf in jax.tree.leaves(found[1])
     ]
     return found[0], [np.asarray(leaf).tobytes() for leaf in leaves]
