@@ -35,8 +35,22 @@ experiment = Experiment(
     seeds=6,
     evaluate=Evaluation(every=100),
     claims=(
-        Claim("2 layers beat 1", "2 layers", "*", "mse", "below", "model:1 layer"),
-        Claim("3 layers beat 1", "3 layers", "*", "mse", "below", "model:1 layer"),
+        Claim(
+            "2 layers beat 1 of as many parameters",
+            "2 layers",
+            "*",
+            "mse",
+            "below",
+            "model:1 layer",
+        ),
+        Claim(
+            "3 layers beat 1 of as many parameters",
+            "3 layers",
+            "*",
+            "mse",
+            "below",
+            "model:1 layer",
+        ),
     ),
 )
 full = replace(

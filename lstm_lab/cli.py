@@ -2,7 +2,7 @@
 
     lstm-lab run FILE [FILE ...] [--full] [--smoke] [--out DIR] [any field of the experiment]
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--seed N]
-    lstm-lab report [OUT]
+    lstm-lab report [OUT] [--figures DIR]
     lstm-lab list [--json]
 
 Errors are one line on stderr and an exit code (see `lstm_lab.errors`); `--debug` shows where they came from.
@@ -68,6 +68,17 @@ class GenerateOptions:
     seed: int = 0
     weights: Literal["best", "last"] = "best"
     of_seed: int = 0
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write report.html and report.json into a directory of runs, from what they hold.
+
+    Attributes:
+        figures: directory that also gets every chart as an SVG file.
+    """
+
+    figures: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -272,11 +283,12 @@ def _is_path(words: list[str]) -> bool:
 
 
 def _report(words: list[str]) -> None:
-    if len(words) > 1 or words[:1] in (["-h"], ["--help"]):
-        raise UsageError("report: takes one directory of runs: lstm-lab report runs")
+    from lstm_lab.overrides import parse
     from lstm_lab.report import write_report
 
-    print(write_report(Path(words[0] if words else "runs")))
+    out, rest = (words[0], words[1:]) if _is_path(words) else ("runs", words)
+    options = parse(ReportOptions, rest, prog="lstm-lab report [OUT]")
+    print(write_report(Path(out), options.figures))
 
 
 def _list(words: list[str]) -> None:

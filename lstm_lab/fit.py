@@ -350,13 +350,14 @@ def _choose(better: np.ndarray, new: Any, old: Any) -> Any:
 
 
 def _line(result: Mapping[str, Any]) -> str:
-    """One line for whoever is waiting: the headline metric's median beside chance."""
+    """One line for whoever is waiting: the headline metric's median beside chance and baselines."""
     metric = result["metric"]
     values = result["final"][metric]
-    chance = result["chance"].get(metric)
-    beside = "" if chance is None else f" (chance {chance:.4g})"
+    known = {"chance": result["chance"], **result["baselines"]}
+    beside = ", ".join(f"{name} {on[metric]:.4g}" for name, on in known.items() if metric in on)
     return (
-        f"{result['model']} on {result['task']}: {metric} {np.median(values):.4g}{beside}, "
-        f"{len(values)} seeds, {max(result['steps'])} steps, {result['parameters']} parameters, "
+        f"{result['model']} on {result['task']}: {metric} {np.median(values):.4g}"
+        + (f" ({beside})" if beside else "")
+        + f", {len(values)} seeds, {max(result['steps'])} steps, {result['parameters']} parameters, "
         f"{result['seconds']['total']:.0f} s"
     )

@@ -9,16 +9,19 @@ from lstm_lab.claims import judge
 from lstm_lab.files import write_json, writing
 from lstm_lab.report.load import Run, read
 from lstm_lab.report.numbers import over_seeds
-from lstm_lab.report.page import page
+from lstm_lab.report.page import images, page
 
 __all__ = ["write_report"]
 
 
-def write_report(out_dir: str | os.PathLike[str]) -> Path:
+def write_report(
+    out_dir: str | os.PathLike[str], figures: str | os.PathLike[str] | None = None
+) -> Path:
     """Write `report.html` and `report.json` beside the experiments they tell of.
 
     Args:
         out_dir: directory that holds one directory per experiment.
+        figures: directory that also gets every chart as an SVG file; made where missing.
 
     Returns:
         The path of the page.
@@ -36,6 +39,12 @@ def write_report(out_dir: str | os.PathLike[str]) -> Path:
     }
     write_json(folder / "report.json", record)
     _write(folder / "report.html", page(runs, findings))
+    if figures is not None:
+        with writing(Path(figures)):
+            Path(figures).mkdir(parents=True, exist_ok=True)
+        for run in runs:
+            for name, document in images(run).items():
+                _write(Path(figures) / name, document)
     return folder / "report.html"
 
 

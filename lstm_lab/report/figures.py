@@ -8,7 +8,7 @@ import numpy as np
 
 from lstm_lab.report.load import Trial
 from lstm_lab.report.markup import Markup, visible
-from lstm_lab.report.numbers import UNITS, interval, number, over_seeds, power
+from lstm_lab.report.numbers import UNITS, number, over_seeds, power
 from lstm_lab.report.svg import INK, Palette, draw
 
 if TYPE_CHECKING:
@@ -114,8 +114,11 @@ def learning_curves(trials: Sequence[Trial], metric: str, palette: Palette) -> M
         every = np.concatenate([values.ravel() for _, _, values in curves])
         # An error that falls by decades says nothing on a linear axis after the first of them.
         every = every[np.isfinite(every)]
-        if every.size and 0 < every.min() < every.max() / 100:
+        rises = any(trial.result.get("higher_is_better") for trial in trials)
+        if every.size and not rises and 0 < every.min() < every.max() / 100:
             _log(axes)
+        if metric == "accuracy":
+            axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel("training steps")
         axes.set_ylabel(axis_label(metric))
 
@@ -175,47 +178,6 @@ def continuation(results: Sequence[Mapping[str, Any]], palette: Palette) -> tupl
     )
 
 
-def baselines(results: Sequence[Mapping[str, Any]], metric: str, palette: Palette) -> Markup:
-    """Draw the models of one task in one ladder with its baselines and chance, best on top.
-
-    Args:
-        results: results of one task.
-        metric: the headline metric.
-        palette: colour of each model.
-
-    Returns:
-        The panel, values written beside the marks; the bars are 95% intervals.
-    """
-    first = results[0]
-    known = {**first["baselines"], "chance": first["chance"]}
-    middles = {name: float(scores[metric]) for name, scores in known.items() if metric in scores}
-    own = {result["model"]: over_seeds(result["final"][metric]) for result in results}
-    middles.update({model: measured.median for model, measured in own.items()})
-    rungs = sorted(middles, key=middles.__getitem__, reverse=not first["higher_is_better"])
-
-    def paint(axes: "Axes") -> None:
-        for place, name in enumerate(rungs):
-            measured, value = own.get(name), middles[name]
-            if measured:
-                colour = palette.style(name)["color"]
-                axes.plot([measured.low, measured.high], [place, place], color=colour, lw=2)
-                axes.plot([value], [place], palette.marker(name), color=colour, markersize=5)
-            else:
-                axes.plot([value], [place], "o", color=INK, markersize=5, markerfacecolor="none")
-            text = interval(measured) if measured else number(value)
-            axes.annotate(text, (value, place), (8, 0), textcoords="offset points", va="center")
-        axes.set_yticks(range(len(rungs)), [_one_line(name) for name in rungs])
-        axes.set_ylim(-0.7, len(rungs) - 0.3)
-        axes.margins(x=0.3)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel(axis_label(metric))
-
-    size = (5.2, 0.8 + 0.24 * len(rungs))
-    left = min(2.6, 0.2 + 0.068 * max(len(_one_line(name)) for name in rungs))
-    return draw(paint, f"{metric} beside the baselines", size, left)
-
-
 def lag_of(result: Mapping[str, Any]) -> float:
     """Lag of a result's task in steps; 0 where the task has none."""
     lag = result["task_config"].get("lag")
@@ -224,8 +186,8 @@ def lag_of(result: Mapping[str, Any]) -> float:
 
 def axis_label(metric: str) -> str:
     """Name of a metric with its unit."""
-    unit = UNITS.get(metric)
-    return f"{_one_line(metric)} ({unit})" if unit and unit != metric else _one_line(metric)
+    name, unit = " ".join(visible(metric).split()).replace("_", " "), UNITS.get(metric)
+    return f"{name} ({unit})" if unit and unit != metric else name
 
 
 def _log(axes: "Axes") -> None:
@@ -250,8 +212,5 @@ def _band(axes: "Axes", x: np.ndarray, rows: np.ndarray, style: dict[str, Any]) 
     if x.size:
         low, high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
         axes.fill_between(x, low, high, color=style["color"], alpha=0.16, lw=0)
-        axes.plot(x, np.nanmedian(rows, axis=0), **style)
-
-
-def _one_line(label: str) -> str:
-    return " ".join(visible(label).split())
+        # A single point makes no line.
+        axes.plot(x, np.nanmedian(rows, axis=0), marker="o" if x.size == 1 else None, **style)

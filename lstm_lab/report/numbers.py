@@ -5,7 +5,13 @@ from collections.abc import Iterable
 
 from lstm_lab.stats import Summary, summary
 
-UNITS = {"accuracy": "fraction", "loss": "nats", "bits": "bits", "mse": "squared error"}
+UNITS = {
+    "accuracy": "fraction",
+    "loss": "nats",
+    "bits": "bits",
+    "mse": "squared error",
+    "relative_error": "fraction",
+}
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MISSING = "–"
@@ -47,7 +53,18 @@ def number(value: float, decimals: int | None = None) -> str:
         decimals = max(0, 2 - _magnitude(value))
         text = f"{value:,.{decimals}f}"
         return (text.rstrip("0").rstrip(".") if decimals else text).replace("-", "−")
-    return f"{value:,.{decimals}f}".replace("-", "−")
+    # What rounds to zero has no sign.
+    return f"{value:z,.{decimals}f}".replace("-", "−")
+
+
+def scored(value: float) -> str:
+    """Print a score known without spread, with three significant digits, so that a column lines up.
+
+    >>> scored(1.4), scored(0.97912)
+    ('1.40', '0.979')
+    """
+    plain = math.isfinite(value) and 1e-3 <= abs(value) < 1e3
+    return number(value, max(0, 2 - _magnitude(value))) if plain else number(value)
 
 
 def interval(measured: Summary | None) -> str:

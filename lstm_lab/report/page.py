@@ -5,16 +5,17 @@ mailed, archived and opened anywhere.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lstm_lab.claims import Finding
 from lstm_lab.report import figures, tables
 from lstm_lab.report.findings import answers, claims
 from lstm_lab.report.load import Run, Trial
 from lstm_lab.report.markup import Markup, join, tag
-from lstm_lab.report.svg import Palette
+from lstm_lab.report.svg import Palette, standalone
 
 Item = TypeVar("Item")
 
@@ -37,9 +38,7 @@ def page(runs: Sequence[Run], findings: Sequence[tuple[Run, Finding]]) -> Markup
     Returns:
         A complete HTML document.
     """
-    palette = Palette(trial.model for run in runs for trial in run.trials if trial.model)
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    head = join((Markup(_HEAD), tag("title", "lstm_lab report"), tag("style", Markup(style))))
+    head = join((Markup(_HEAD), tag("title", "lstm_lab report"), tag("style", Markup(_style()))))
     finished = sum(len(run.results) for run in runs)
     total = sum(len(run.trials) for run in runs)
     summary = (
@@ -48,7 +47,7 @@ def page(runs: Sequence[Run], findings: Sequence[tuple[Run, Finding]]) -> Markup
     body = (
         tag("header", tag("h1", "lstm_lab report"), tag("p", summary, class_="note")),
         _section("the answers", answers(findings)) if findings else "",
-        *(experiment(run, palette) for run in runs),
+        *map(experiment, runs),
         _section("the claims", claims(findings), _RULE) if findings else "",
     )
     return join((head, Markup("</head>"), tag("body", tag("main", *body)), Markup("</html>\n")))
@@ -62,16 +61,48 @@ _RULE = tag(
 )
 
 
-def experiment(run: Run, palette: Palette) -> Markup:
+def images(run: Run) -> dict[str, str]:
+    """Write the charts of one experiment as SVG documents of their own, for papers and notes.
+
+    Args:
+        run: the experiment.
+
+    Returns:
+        Documents by file name.
+    """
+    palette = _palette(run)
+    style = "".join(
+        re.findall(r"@media \(prefers[^{]*\{\s*:root \{[^}]*\}\s*\}|:root \{[^}]*\}", _style())
+    )
+    documents = {}
+    for chart in _charts(run, palette):
+        for name, panel in chart.panels:
+            words = re.findall(
+                r"[a-z0-9]+", f"{run.name} {chart.title.split('.')[0]} {name}".lower()
+            )
+            legend = chart.models if len(chart.models) > 1 else ()
+            documents["-".join(words) + ".svg"] = standalone(panel, legend, palette, style)
+    return documents
+
+
+def _style() -> str:
+    return Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+
+
+def _palette(run: Run) -> Palette:
+    return Palette(trial.model for trial in run.trials if trial.model)
+
+
+def experiment(run: Run) -> Markup:
     """Write one experiment.
 
     Args:
         run: the experiment.
-        palette: colour of each model.
 
     Returns:
         Its section.
     """
+    palette = _palette(run)
     about = [
         (tag("dt", name), tag("dd", run.experiment[name]))
         for name in ("claim", "source")
@@ -90,8 +121,10 @@ def experiment(run: Run, palette: Palette) -> Markup:
         tag("dl", *(part for pair in about for part in pair)),
         tag("ul", *broken, class_="broken") if broken else "",
         tables.trials(run, palette),
+        tables.baselines(run.results),
         tables.unfinished(run),
-        *_figures(run, palette),
+        tables.coefficients(run.results, palette),
+        *_figures(_charts(run, palette), palette),
         *_samples(run),
         tag("details", tag("summary", "definition"), tag("pre", definition))
         if run.experiment
@@ -99,25 +132,33 @@ def experiment(run: Run, palette: Palette) -> Markup:
     )
 
 
-def _figures(run: Run, palette: Palette) -> list[Markup]:
+class Chart(NamedTuple):
+    """One figure: panels under a title, with a legend of the models in them.
+
+    Attributes:
+        title: a sentence that names it, then how to read it.
+        panels: their titles, empty for none, and drawings.
+        models: in the legend; none where the drawing names them.
+        folded: shown only on demand: its like stands open beside it.
+    """
+
+    title: str
+    panels: list[tuple[str, Markup]]
+    models: Sequence[str] = ()
+    folded: bool = False
+
+
+def _charts(run: Run, palette: Palette) -> list[Chart]:
     results = run.results
-    drawn: list[Markup] = []
+    charts: list[Chart] = []
     for metric in dict.fromkeys(r["metric"] for r in results):
         own = [r for r in results if r["metric"] == metric]
         for kind, lagged in _group(own, lambda r: str(r["task_config"].get("type"))):
             if len({figures.lag_of(r) for r in lagged} - {0.0}) > 1:
                 panel = figures.accuracy_against_lag(lagged, metric, palette)
                 title = f"{metric.capitalize()} against lag, {kind}. Median over seeds, interval."
-                drawn.append(_figure(title, [("", panel)], _models(lagged), palette))
-        drawn += [
-            _figure(
-                f"The models and their baselines on {task}.",
-                [("", figures.baselines(members, metric, palette))],
-            )
-            for task, members in _by_task(own)
-            if any(r["baselines"] for r in members)
-        ]
-    drawn += _probed(results, palette)
+                charts.append(Chart(title, [("", panel)], _models(lagged)))
+    charts += _probed(results, palette)
     curves = [
         (task, curve)
         for task, trials in _group(run.trials, lambda trial: trial.task)
@@ -126,30 +167,28 @@ def _figures(run: Run, palette: Palette) -> list[Markup]:
     if curves:
         title = "Learning curves, validation. Median over seeds, from the lowest to the highest."
         models = dict.fromkeys(trial.model for trial in run.trials if trial.model and trial.rows)
-        drawn.append(_figure(title, curves, list(models), palette))
-    return drawn
+        charts.append(Chart(title, curves, list(models)))
+    return charts
 
 
-def _probed(results: Sequence[dict[str, Any]], palette: Palette) -> list[Markup]:
-    drawn = []
-    of_influence = [r for r in results if r["probes"].get("influence")]
-    for task, members in _by_task(of_influence):
+def _probed(results: Sequence[dict[str, Any]], palette: Palette) -> list[Chart]:
+    influence = []
+    for task, members in _by_task([r for r in results if r["probes"].get("influence")]):
         panels = [
             (f"{when} training", figures.influence(members, when, palette))
             for when in ("before", "after")
             if any(when in r["probes"]["influence"] for r in members)
         ]
         title = f"Influence of the past on the output, {task}. Median over seeds, and range."
-        drawn.append(_figure(title, panels, _models(members), palette))
-    if of_influence and len(drawn) > 1:
-        others = tag("summary", f"the other {len(drawn) - 1} tasks, influence")
-        drawn = [drawn[-1], tag("details", others, *drawn[:-1])]
+        influence.append(Chart(title, panels, _models(members), folded=True))
+    # The last task, the farthest, stands open; the others ask for a click.
+    charts = [chart._replace(folded=False) for chart in influence[-1:]] + influence[:-1]
     for task, members in _by_task([r for r in results if _after(r, "continuation")]):
-        panels = [*zip(("", ""), figures.continuation(members, palette), strict=True)]
+        names = ("values", "errors")
+        panels = [*zip(names, figures.continuation(members, palette), strict=True)]
         title = f"Sequences continued by the models themselves, {task}. Median over seeds."
-        drawn.append(_figure(title, panels, _models(members), palette))
-    linear = [r for r in results if _after(r, "coefficients")]
-    return drawn + ([tables.coefficients(linear, palette)] if linear else [])
+        charts.append(Chart(title, panels, _models(members)))
+    return charts
 
 
 def _samples(run: Run) -> list[Markup]:
@@ -167,22 +206,25 @@ def _samples(run: Run) -> list[Markup]:
     return blocks
 
 
-def _figure(
-    title: str,
-    panels: Iterable[tuple[str, Markup]],
-    models: Sequence[str] = (),
-    palette: Palette | None = None,
-) -> Markup:
-    legend = [
-        tag("span", palette.swatch(model), model, class_="model") for model in models if palette
-    ]
+def _figures(charts: Sequence[Chart], palette: Palette) -> list[Markup]:
+    drawn = [_figure(chart, palette) for chart in charts if not chart.folded]
+    folded = [_figure(chart, palette) for chart in charts if chart.folded]
+    if folded:
+        what = f"the other {len(folded)} task{'s' * (len(folded) > 1)}, influence"
+        at = 1 + next(n for n, c in enumerate(charts) if c.title.startswith("Influence"))
+        drawn.insert(at, tag("details", tag("summary", what), *folded))
+    return drawn
+
+
+def _figure(chart: Chart, palette: Palette) -> Markup:
+    legend = [tag("span", palette.swatch(model), model, class_="model") for model in chart.models]
     cards = [
         tag("div", tag("p", name, class_="panel-title") if name else "", svg, class_="panel")
-        for name, svg in panels
+        for name, svg in chart.panels
     ]
     return tag(
         "figure",
-        tag("figcaption", title),
+        tag("figcaption", chart.title),
         tag("p", *legend, class_="legend") if legend else "",
         tag("div", *cards, class_="panels"),
     )

@@ -119,11 +119,46 @@ def draw(
     return _inline(buffer.getvalue(), label, size)
 
 
+def standalone(panel: Markup, models: Iterable[str], palette: Palette, style: str) -> str:
+    """Make a panel a document of its own, with its legend above it.
+
+    Args:
+        panel: what `draw` returned.
+        models: in the legend.
+        palette: colour of each model.
+        style: CSS that sets the variables the drawing names, in light and in dark.
+
+    Returns:
+        The SVG document.
+    """
+    width, height = (int(side) for side in re.findall(r'(?:width|height)="(\d+)"', panel)[:2])
+    pad, x, y = 12, 12, 18
+    legend = []
+    for model in models:
+        # Widths of letters are the reader's font's: seven pixels is a generous mean at 13.
+        wide = 30 + 7 * len(model) + 18
+        if x > pad and x + wide > width + pad:
+            x, y = pad, y + 22
+        swatch = palette.swatch(model).replace(
+            "<svg ", f'<svg x="{x}" y="{y - 4}" width="22" height="8" '
+        )
+        legend.append(f'{swatch}<text x="{x + 30}" y="{y + 4}">{escape(model)}</text>')
+        x += wide
+    top = y + 14 if legend else 4
+    placed = panel.replace("<svg ", f'<svg x="{pad}" y="{top}" ', 1)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + 2 * pad}" height="{height + top + pad}">'
+        f"<style>{style} svg {{ color: var(--ink); font-family: sans-serif; }} "
+        "text { fill: currentColor; font-size: 13px; } .swatch path { stroke-width: 2.5; fill: none; }"
+        f'</style><rect width="100%" height="100%" fill="var(--paper)"/>{"".join(legend)}{placed}</svg>\n'
+    )
+
+
 def _inline(svg: str, label: str, size: tuple[float, float]) -> Markup:
     """Make Matplotlib's document an element of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg).replace("xlink:href", "href")
     svg = re.sub(rf"(?<=: ){INK}", "currentColor", svg)
     svg = re.sub(r"(?<=: )#a1b2c([0-7])", r"var(--c\1)", svg)
     width, height = (round(_PIXELS_PER_INCH * side) for side in size)

@@ -7,7 +7,7 @@ from typing import Any
 from lstm_lab.report.figures import axis_label
 from lstm_lab.report.load import Run
 from lstm_lab.report.markup import Markup, join, tag
-from lstm_lab.report.numbers import count, interval, number, over_seeds
+from lstm_lab.report.numbers import count, interval, number, over_seeds, scored
 from lstm_lab.report.svg import Palette
 from lstm_lab.stats import summary
 
@@ -130,28 +130,91 @@ def _seconds(result: Mapping[str, Any]) -> str:
 
 
 def coefficients(results: Sequence[Mapping[str, Any]], palette: Palette) -> Markup:
-    """Tabulate the coefficients of linear models by lag.
+    """Tabulate what each past value counts for, a column per model.
 
     Args:
-        results: results with the coefficients probe.
+        results: results, of which those with the coefficients probe are taken.
         palette: colour of each model.
 
     Returns:
-        The table.
+        The table; empty where none has the probe.
     """
-    probes = [result["probes"]["coefficients"]["after"] for result in results]
-    lags = sorted({lag for probe in probes for lag in probe["lag"]})
-    rows = []
-    for result, probe in zip(results, probes, strict=True):
-        by_lag = dict(zip(probe["lag"], zip(*probe["coefficient"], strict=True), strict=True))
-        cells = (interval(over_seeds(by_lag[lag])) if lag in by_lag else "–" for lag in lags)
-        model = tag("span", palette.swatch(result["model"]), result["model"], class_="model")
-        figures = (tag("td", cell, class_="figure") for cell in cells)
-        rows.append(tag("tr", tag("td", model), tag("td", result["task"]), *figures))
-    head = (tag("th", f"lag {number(lag)}", class_="figure", scope="col") for lag in lags)
-    heading = tag("tr", tag("th", "model", scope="col"), tag("th", "task", scope="col"), *head)
+    results = [r for r in results if r["probes"].get("coefficients", {}).get("after")]
+    if not results:
+        return join(())
+    columns = []
+    for result in results:
+        probe = result["probes"]["coefficients"]["after"]
+        seeds = zip(*probe["coefficient"], strict=True)
+        columns.append(dict(zip(probe["lag"], seeds, strict=True)))
+    lags = sorted({lag for column in columns for lag in column})
+    rows = [
+        tag(
+            "tr",
+            tag("td", number(lag)),
+            *(
+                tag("td", interval(over_seeds(c[lag])) if lag in c else "–", class_="figure")
+                for c in columns
+            ),
+        )
+        for lag in lags
+    ]
+    many_tasks = len({result["task"] for result in results}) > 1
+    head = [
+        tag(
+            "th",
+            palette.swatch(result["model"]),
+            f" {result['model']}" + (f", {result['task']}" if many_tasks else ""),
+            class_="figure",
+            scope="col",
+        )
+        for result in results
+    ]
+    heading = tag("tr", tag("th", "lag (steps)", scope="col"), *head)
     caption = "Coefficient of each past value; median [interval] over seeds."
     return scroll(tag("table", tag("thead", heading), tag("tbody", *rows)), caption)
+
+
+def baselines(results: Sequence[Mapping[str, Any]]) -> Markup:
+    """Tabulate models beside their baselines in every metric, best first, one table per task.
+
+    Args:
+        results: results; tasks without baselines are left out.
+
+    Returns:
+        The tables.
+    """
+    tables = []
+    for task in dict.fromkeys(r["task"] for r in results if r["baselines"]):
+        own = [r for r in results if r["task"] == task]
+        first, metric = own[0], own[0]["metric"]
+        names = [metric, *(name for name in first["final"] if name != metric)]
+        rungs = [(name, scores) for name, scores in first["baselines"].items()]
+        rungs.append(("chance", first["chance"]))
+        ladder = [
+            (
+                float(scores[metric]),
+                name,
+                [scored(scores[n]) if n in scores else "–" for n in names],
+            )
+            for name, scores in rungs
+            if metric in scores
+        ]
+        for r in own:
+            measured = [over_seeds(r["final"][name]) for name in names]
+            ladder.append((measured[0].median, r["model"], [interval(m) for m in measured]))
+        ladder.sort(key=lambda rung: rung[0], reverse=first["higher_is_better"])
+        rows = [
+            tag("tr", tag("td", name), *(tag("td", cell, class_="figure") for cell in cells))
+            for _, name, cells in ladder
+        ]
+        head = (tag("th", axis_label(name), class_="figure", scope="col") for name in names)
+        heading = tag("tr", tag("th", "predictor", scope="col"), *head)
+        caption = (
+            f"The models and their baselines on {task}, best first; median [interval] over seeds."
+        )
+        tables.append(scroll(tag("table", tag("thead", heading), tag("tbody", *rows)), caption))
+    return join(tables)
 
 
 def unfinished(run: Run) -> Markup:

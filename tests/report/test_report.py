@@ -7,6 +7,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -172,7 +173,6 @@ def test_hostile_text_is_shown_as_text(experiment: Make, result: Make, payload: 
         ("b",),
         ("a",),
         ("span",),
-        ("text",),
     ):
         assert any(shown in words for words in page.words(*tags)), tags
 
@@ -234,3 +234,17 @@ def test_attributes_and_children_are_escaped() -> None:
     assert tag("a", "<b>", href='"><x') == '<a href="&quot;&gt;&lt;x">&lt;b&gt;</a>'
     assert tag("p", tag("b", "&")) == "<p><b>&amp;</b></p>"
     assert escape("\u202e\t\n") == "\\u202e\t\n"
+
+
+def test_every_chart_is_also_written_as_a_file(
+    write_five: Callable[[Path], None], tmp_path: Path
+) -> None:
+    write_five(tmp_path)
+    write_report(tmp_path, tmp_path / "charts")
+    charts = sorted((tmp_path / "charts").iterdir())
+    panels = [tag for tag, attributes in parse(tmp_path / "report.html").elements
+              if tag == "svg" and attributes.get("role") == "img"]  # fmt: skip
+    assert len(charts) == len(panels)
+    for chart in charts:
+        root = ElementTree.fromstring(chart.read_text(encoding="utf-8"))
+        assert root.tag == "{http://www.w3.org/2000/svg}svg", chart.name

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lstm_lab.report import figures
-from lstm_lab.report.svg import COLOURS, Palette, draw
+from lstm_lab.report import figures, tables
+from lstm_lab.report.svg import COLOURS, Palette, draw, standalone
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,13 +43,12 @@ def test_colours_come_from_the_page(recall: list[dict[str, Any]]) -> None:
 
 def test_it_is_an_element_of_marks_and_text_alone(recall: list[dict[str, Any]]) -> None:
     svg = figures.accuracy_against_lag(recall, "accuracy", Palette(["LSTM", "Elman"]))
-    xlink = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
-    root = ET.fromstring(svg.replace("<svg", f"<svg {xlink}", 1))
+    root = ET.fromstring(svg)
     assert {e.tag for e in root.iter()} <= {"svg", "g", "path", "defs", "clipPath", "rect", "use",
                                             "text"}  # fmt: skip
     text = ["".join(e.itertext()) for e in root.iter("text")]
     assert {"chance", "lag (steps)", "accuracy (fraction)", "10", "100"} <= set(text)
-    assert all(use.get("{http://www.w3.org/1999/xlink}href", "").startswith("#")
+    assert all(use.get("href", "").startswith("#")
                for use in root.iter("use"))  # fmt: skip
 
 
@@ -92,17 +91,31 @@ def test_all_zero_and_missing_values_still_draw(result: Make) -> None:
     measured["final"]["accuracy"][0] = None
     palette = Palette(["LSTM"])
     assert "<svg" in figures.influence([measured], "after", palette)
-    assert "<svg" in figures.baselines([measured], "accuracy", palette)
 
 
-def test_the_ladder_stands_best_on_top(result: Make) -> None:
+def test_the_ladder_of_baselines_stands_best_on_top(result: Make) -> None:
     known = {"order 0": {"loss": 3.0}, "order 1": {"loss": 2.0}, "xz": {"bits": 1.0}}
     measured = result("LSTM", "Text", "loss", [1.5, 1.6, 1.7], 4.0, baselines=known)
-    svg = figures.baselines([measured], "loss", Palette(["LSTM"]))
-    text = re.findall(r">([^<>]+)</text>", svg)
-    rungs = [label for label in text if label in ("LSTM", "order 0", "order 1", "chance", "xz")]
-    assert rungs == ["chance", "order 0", "order 1", "LSTM"]
-    assert "1.60 [1.50, 1.70]" in text
+    table = tables.baselines([measured])
+    # xz says nothing of the loss, so it has no rung.
+    assert re.findall(r"<td>([^<]+)</td>", table) == ["LSTM", "order 1", "order 0", "chance"]
+    assert "1.60 [1.50, 1.70]" in table
+    assert "2.00" in table
+
+
+def test_a_chart_is_also_a_document_of_its_own() -> None:
+    palette = Palette(["LSTM", "Elman <1>"])
+
+    def paint(axes: "Axes") -> None:
+        axes.plot([0, 1], [0, 1], **palette.style("Elman <1>"))
+
+    panel = draw(paint, "a line")
+    style = ":root { --ink: #000; --paper: #fff; --c1: #00f; }"
+    root = ET.fromstring(standalone(panel, palette, palette, style))
+    legend = [text.text for text in root.findall("{http://www.w3.org/2000/svg}text")]
+    assert legend == ["LSTM", "Elman <1>"]
+    inner = root.findall("{http://www.w3.org/2000/svg}svg")[-1]
+    assert float(root.get("width", 0)) > float(inner.get("width", 0)) > 0
 
 
 def test_no_axis_is_labelled_with_mathematics(result: Make) -> None:

@@ -3,7 +3,6 @@
 import math
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -182,16 +181,13 @@ def test_padding_in_validation_does_not_count() -> None:
 def test_baselines_on_the_embedded_corpus() -> None:
     task = Text()
     data = task.load()
-    start = time.perf_counter()
     scores = task.baselines(data)
-    assert time.perf_counter() - start < 20
     loss = {name: score["loss"] for name, score in scores.items()}
-    assert set(loss) == {"uniform", "xz", *(f"markov order {k}" for k in range(6))}
+    assert set(loss) == {"xz", *(f"markov order {k}" for k in range(6))}
     for score in scores.values():
         assert score["bits"] == pytest.approx(score["loss"] / math.log(2))
-    assert loss["uniform"] == pytest.approx(task.chance["loss"])
     # The text belongs to the Python version, so the bounds are wide: 1.40, 1.32 and 0.98 on 3.11.
-    ladder = [loss["uniform"], *(loss[f"markov order {k}"] for k in range(5)), loss["xz"]]
+    ladder = [task.chance["loss"], *(loss[f"markov order {k}"] for k in range(5)), loss["xz"]]
     assert ladder == sorted(ladder, reverse=True)
     assert loss["markov order 3"] == pytest.approx(1.40, abs=0.1)
     assert loss["markov order 4"] == pytest.approx(1.32, abs=0.1)
