@@ -271,8 +271,9 @@ def _generate(words: list[str]) -> None:
     from lstm_lab.text.writer import Writer
 
     writer = Writer(Path(words[0]), options.weights, options.of_seed)
+    pieces = writer.write(options.prompt, options.length, sampling, options.seed)
     sys.stdout.write(options.prompt)
-    for piece in writer.write(options.prompt, options.length, sampling, options.seed):
+    for piece in pieces:
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")

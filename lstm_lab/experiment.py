@@ -73,9 +73,16 @@ class Model:
     @property
     def label(self) -> str:
         """A short name for tables and figures."""
-        parts = [self.cell.label, f"{self.layers} layers" if self.layers > 1 else ""]
-        parts.append("both ways" if self.bidirectional else "")
-        return self.name or ", ".join(filter(None, parts))
+        said = {
+            f"{self.layers} layers": self.layers > 1,
+            "both ways": self.bidirectional == "concat",
+            f"both ways by {self.bidirectional}": self.bidirectional not in (None, "concat"),
+            f"embedding {self.embedding}": self.embedding,
+            "residual": self.residual,
+            "norm": self.norm,
+            f"dropout {self.dropout:g}": self.dropout,
+        }
+        return self.name or ", ".join([self.cell.label, *(part for part, so in said.items() if so)])
 
     def build(self, task: Task, d_hidden: int, key: "Array") -> "SequenceModel":
         """Draw a network for a task.

@@ -277,6 +277,14 @@ class _Fitting:
     def _save(self, state: TrainState, step: int) -> None:
         self.record.seconds = time.monotonic() - self.begin
         arrays = {"state": self.program.axis.take(state), "best": self.best}
+        # A finite loss can be followed by an update that is not.
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays["state"].params)):
+            raise NonFiniteError(
+                f"parameters: not finite after step {step}: nothing of it is saved; "
+                "lower optimizer.learning-rate or optimizer.clip",
+                step=step,
+                tensor="parameters",
+            )
         meta = {"record": self.record.to_json(), "metrics": self.run.metrics.offset}
         self.checkpoints.save(step, arrays, meta)
         self.saved = time.monotonic()

@@ -78,7 +78,7 @@ def test_a_bad_corpus(content: bytes | None, word: str, tmp_path: Path, capsys: 
         (["train"], "train: no such command: use run"),
         (["generate"], "no run"),
         (["list", "--jsn"], "jsn"),
-        (["report", "a", "b"], "one directory"),
+        (["report", "a", "b"], "Unrecognized options: b"),
     ],
     ids=lambda value: " ".join(Path(w).name for w in value) if isinstance(value, list) else "",
 )

@@ -117,7 +117,7 @@ class Text(Classification):
         require_at_least("Text.length", self.length, 1)
         for name, allowed in (("unit", UNITS), ("batching", BATCHINGS)):
             if (value := getattr(self, name)) not in allowed:
-                raise UsageError(f"Text.{name}: got {value!r}, wanted one of {', '.join(allowed)}")
+                raise UsageError(f"Text.{name}: got {value!r}: use {' or '.join(allowed)}")
         split(np.empty(0), self.validation)
         if size := check_corpus(self.corpus):
             self._require(size.bytes if self.unit == "byte" else size.characters)

@@ -14,7 +14,7 @@ from lstm_lab.probe.text_sample import write
 from lstm_lab.rundir import RunDirectory
 from lstm_lab.tasks.text import Text
 from lstm_lab.text.sampling import Sampling
-from lstm_lab.train import Program
+from lstm_lab.train import Network, Program
 
 
 class Writer:
@@ -28,7 +28,6 @@ class Writer:
     Raises:
         UsageError: there is no text run there, or no such seed.
         DataError: the corpus, which gives the vocabulary, is not the one that was trained on.
-        CheckpointError: there is nothing to load.
     """
 
     def __init__(self, path: Path, weights: Literal["best", "last"], seed: int) -> None:
@@ -37,17 +36,7 @@ class Writer:
         self.task: Text = trial.task  # type: ignore[assignment]  # _trial has seen to it
         if not 0 <= seed < trial.seeds:
             raise UsageError(f"of-seed: {seed}: {self.run.path} has seeds 0 to {trial.seeds - 1}")
-        program = Program(trial)
-        template = program.template()
-        found = Checkpoints(self.run.checkpoints).latest(
-            {"state": template, "best": template.params}
-        )
-        if found is None:
-            raise CheckpointError(f"{self.run.path}: no checkpoint yet: train it first")
-        arrays = found[1]
-        params = arrays["best"] if weights == "best" else arrays["state"].params
-        self.params: Any = jax.tree.map(lambda leaf: leaf[seed], params)
-        self.network = program.network
+        self.trial, self.weights, self.seed = trial, weights, seed
 
     def _trial(self) -> Trial:
         config, env = self.run.read("config.json"), self.run.read("env.json")
@@ -77,11 +66,26 @@ class Writer:
 
         Raises:
             UsageError: the prompt is empty or holds an unknown character.
+            CheckpointError: there is nothing to load.
         """
         vocabulary = self.task.vocabulary()
         ids = vocabulary.encode(prompt)
-        pieces = write(self.network, self.params, ids, length, sampling, seed)
-        yield from vocabulary.stream(piece[0] for piece in pieces)
+        network, params = self._network()
+        pieces = write(network, params, ids, length, sampling, seed)
+        return vocabulary.stream(piece[0] for piece in pieces)
+
+    def _network(self) -> tuple[Network, Any]:
+        """Load the network with its parameters."""
+        program = Program(self.trial)
+        template = program.template()
+        found = Checkpoints(self.run.checkpoints).latest(
+            {"state": template, "best": template.params}
+        )
+        if found is None:
+            raise CheckpointError(f"{self.run.path}: no checkpoint yet: train it first")
+        arrays = found[1]
+        params = arrays["best"] if self.weights == "best" else arrays["state"].params
+        return program.network, jax.tree.map(lambda leaf: leaf[self.seed], params)
 
 
 def find_run(path: Path) -> Path:

@@ -209,8 +209,8 @@ def test_markov_order_0_is_the_frequency_of_symbols(tmp_path: Path) -> None:
         ({"validation": 0.0}, "validation: got 0.0, wanted a fraction between 0 and 1"),
         ({"validation": 1.0}, "validation: got 1.0"),
         ({"validation": float("nan")}, "validation: got nan"),
-        ({"unit": "word"}, "Text.unit: got 'word', wanted one of character, byte"),
-        ({"batching": "random"}, "Text.batching: got 'random', wanted one of contiguous, windows"),
+        ({"unit": "word"}, "Text.unit: got 'word': use character or byte"),
+        ({"batching": "random"}, "Text.batching: got 'random': use contiguous or windows"),
     ],
 )
 def test_bad_fields_are_refused(change: dict, message: str) -> None:
