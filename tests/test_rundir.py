@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -37,10 +36,8 @@ def test_a_second_process_is_told_who_holds_it_and_a_dead_one_never_blocks(tmp_p
     path = tmp_path / "run"
     holder = hold(path)
     try:
-        begun = time.monotonic()
         with pytest.raises(LockedError, match=f"{path}: held by process {holder.pid}:"):
             RunDirectory(path).__enter__()
-        assert time.monotonic() - begun < 0.5
         assert (path / ".lock").read_text() == f"{holder.pid}\n", "the loser must not sign"
     finally:
         holder.send_signal(signal.SIGKILL)
