@@ -53,6 +53,144 @@ def gru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors,
     return (h,), h
 
 
+def mingru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Feng et al. 2024, section 3.1; positive: appendix B."""
+    (h,) = carry
+    W_u, W_n = np.split(params.W, 2, axis=1)
+    b_u, b_n = np.split(params.b, 2)
+    u, n = sigmoid(W_u.T @ x + b_u), W_n.T @ x + b_n
+    if cell.positive:
+        n = np.array([v + 0.5 if v >= 0 else sigmoid(v) for v in n])
+    h = (1 - u) * h + u * n
+    return (h,), h
+
+
+def grefflstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Greff et al. 2015, sections II and III: blocks and peepholes by name, absent ones by their rule."""
+    h, c, *seen = carry
+    H, v = len(h), cell.variant
+    names = [
+        n for n in "ifgo" if (n, v) not in (("i", "NIG"), ("f", "NFG"), ("o", "NOG"), ("f", "CIFG"))
+    ]
+    a = {n: np.zeros(H) for n in "ifgo"}
+    for k, n in enumerate(names):
+        cut = slice(k * H, (k + 1) * H)
+        a[n] = params.W[:, cut].T @ x + params.U[:, cut].T @ h + params.b[cut]
+    seeing = [n for n in names if n != "g"] if v != "NP" else []
+    p = {n: params.p[k * H : (k + 1) * H] for k, n in enumerate(seeing)}
+    if v == "FGR":
+        for k, n in enumerate("ifo"):
+            for j in range(3):
+                R = params.R[j * H : (j + 1) * H, k * H : (k + 1) * H]
+                a[n] = a[n] + R.T @ seen[0][j * H : (j + 1) * H]
+    i = sigmoid(a["i"] + p.get("i", 0) * c) if "i" in names else np.ones(H)
+    f = sigmoid(a["f"] + p.get("f", 0) * c) if "f" in names else np.ones(H)
+    f = 1 - i if v == "CIFG" else f
+    c = f * c + i * (a["g"] if v == "NIAF" else np.tanh(a["g"]))
+    o = sigmoid(a["o"] + p.get("o", 0) * c) if "o" in names else np.ones(H)
+    h = o * (c if v == "NOAF" else np.tanh(c))
+    return (h, c, np.concatenate([i, f, o])) if v == "FGR" else (h, c), h
+
+
+def mgu(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Zhou et al. 2016, table 1."""
+    del cell
+    (h,) = carry
+    (W_f, W_n), (U_f, U_n), (b_f, b_n) = (np.split(p, 2, axis=-1) for p in params)
+    f = sigmoid(W_f.T @ x + U_f.T @ h + b_f)
+    n = np.tanh(W_n.T @ x + U_n.T @ (f * h) + b_n)
+    h = (1 - f) * h + f * n
+    return (h,), h
+
+
+def ugrnn(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Collins et al. 2017, the UGRNN, with b_fg inside b_g."""
+    del cell
+    (h,) = carry
+    (W_c, W_g), (U_c, U_g), (b_c, b_g) = (np.split(p, 2, axis=-1) for p in params)
+    c = np.tanh(W_c.T @ x + U_c.T @ h + b_c)
+    g = sigmoid(W_g.T @ x + U_g.T @ h + b_g)
+    h = g * h + (1 - g) * c
+    return (h,), h
+
+
+def indrnn(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Li et al. 2018, section 3: h = φ(W x + u ∘ h + b)."""
+    W, u, b = params
+    a = W.T @ x + u * carry[0] + b
+    h = {"relu": np.maximum(a, 0), "tanh": np.tanh(a)}[cell.activation]
+    return (h,), h
+
+
+def cornn(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Rusch and Mishra 2021, equation 3, damping the old velocity; their z is v here, and their u is x."""
+    V, W, W_v, b = params
+    y, v = carry
+    driven = np.tanh(W.T @ y + W_v.T @ v + V.T @ x + b)
+    v = v + cell.dt * driven - cell.dt * cell.gamma * y - cell.dt * cell.epsilon * v
+    y = y + cell.dt * v
+    return (y, v), y
+
+
+def minlstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Feng et al. 2024, section 3.2; positive: appendix B."""
+    (h,) = carry
+    W_f, W_i, W_n = np.split(params.W, 3, axis=1)
+    b_f, b_i, b_n = np.split(params.b, 3)
+    f, i, n = sigmoid(W_f.T @ x + b_f), sigmoid(W_i.T @ x + b_i), W_n.T @ x + b_n
+    if cell.positive:
+        n = np.array([v + 0.5 if v >= 0 else sigmoid(v) for v in n])
+    h = f / (f + i) * h + i / (f + i) * n
+    return (h,), h
+
+
+def sru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Lei and Zhang 2017, section 2, with a projected highway."""
+    (c,) = carry
+    W_f, W_r, W_c, W_x = np.split(params.W, 4, axis=1)
+    b_f, b_r = np.split(params.b, 2)
+    f, r = sigmoid(W_f.T @ x + b_f), sigmoid(W_r.T @ x + b_r)
+    c = f * c + (1 - f) * (W_c.T @ x)
+    shown = {"tanh": np.tanh(c), "identity": c}[cell.activation]
+    return (c,), r * shown + (1 - r) * (W_x.T @ x)
+
+
+def rglru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """De et al. 2024, equations 1 to 4, with a projected input."""
+    del cell
+    (h,) = carry
+    W_a, W_x, W = np.split(params.W, 3, axis=1)
+    b_a, b_x = np.split(params.b, 2)
+    r, i = sigmoid(W_a.T @ x + b_a), sigmoid(W_x.T @ x + b_x)
+    a = sigmoid(params.Lambda) ** (8 * r)
+    h = a * h + np.sqrt(1 - a**2) * (i * (W.T @ x))
+    return (h,), h
+
+
+def lru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Orvieto et al. 2023, sections 3.2 to 3.4, in complex numbers."""
+    del cell
+    B, C = params.B_re + 1j * params.B_im, params.C_re + 1j * params.C_im
+    lam = np.exp(-np.exp(params.nu_log) + 1j * np.exp(params.theta_log))
+    h = lam * (carry[0] + 1j * carry[1]) + np.exp(params.gamma_log) * (B.T @ x)
+    return (h.real, h.imag), (C.T @ h).real + params.D.T @ x
+
+
+def slstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Beck et al. 2024, section 2.2, first without the stabiliser, then divided by it."""
+    h, c, n, m = carry
+    i, f, g, o = (
+        W.T @ x + U.T @ h + b
+        for W, U, b in zip(*(np.split(p, 4, axis=-1) for p in params), strict=True)
+    )
+    forget = np.exp(f) if cell.forget == "exp" else sigmoid(f)
+    c_true = forget * c * np.exp(m) + np.exp(i) * np.tanh(g)
+    n_true = forget * n * np.exp(m) + np.exp(i)
+    m = np.where(n == 0, i, np.maximum(np.log(forget) + m, i))
+    h = sigmoid(o) * c_true / n_true
+    return (h, c_true / np.exp(m), n_true / np.exp(m), m), h
+
+
 def unroll(
     step: Step,
     cell: Any,

@@ -87,6 +87,45 @@ class Cell(ABC):
         return type(self).__name__
 
 
+class LinearCell(Cell):
+    """A cell whose carry moves linearly and unit by unit, with coefficients that need no carry:
+
+        h_t = a_t ∘ h_{t-1} + b_t,      (a_t, b_t) = coefficients(z_t),      y_t = emit(h_t, z_t)
+
+    Two such steps in a row are one of the same kind, (a, b) after (a', b') being (a a', a b' + b), so a
+    prefix sum under this product runs all steps in log T rounds (G. E. Blelloch, "Prefix sums and their
+    applications" 1990, section 1.4.1). `recur` and `gates` follow from the coefficients: the step by
+    step form and the parallel one share one set of equations.
+    """
+
+    @abstractmethod
+    def coefficients(self, params: Params, z: Array) -> tuple[Carry, Carry]:
+        """Compute a and b, each a carry with leaves `[..., H]`, from `project`'s `[..., G]`."""
+
+    def emit(self, params: Params, carry: Carry, z: Array) -> Array:
+        """Read the output `[..., H]` off the carry after the step; the first leaf unless a cell says else."""
+        del params, z
+        return jax.tree.leaves(carry)[0]
+
+    def times(self, a: Carry, h: Carry) -> Carry:
+        """The product a ∘ h; a cell whose carry holds complex numbers in two parts says how."""
+        return jax.tree.map(jnp.multiply, a, h)
+
+    def one(self, a: Carry) -> Carry:
+        """The neutral coefficient in the shape of a: a ∘ h is h."""
+        return jax.tree.map(jnp.ones_like, a)
+
+    def recur(self, params: Params, carry: Carry) -> Array:
+        del params
+        return jax.tree.leaves(carry)[0][..., :0]
+
+    def gates(self, params: Params, carry: Carry, z: Array, r: Array) -> tuple[Carry, Array]:
+        del r
+        a, b = self.coefficients(params, z)
+        carry = jax.tree.map(jnp.add, self.times(a, carry), b)
+        return carry, self.emit(params, carry, z)
+
+
 def squash(a: Array, kinds: Sequence[str]) -> list[Array]:
     """Apply each gate's sigmoid or tanh to its block of a fused pre-activation, with a single `tanh`.
 
@@ -108,6 +147,11 @@ def squash(a: Array, kinds: Sequence[str]) -> list[Array]:
         0.5 * block + 0.5 if kind == "sigmoid" else block
         for block, kind in zip(blocks, kinds, strict=True)
     ]
+
+
+def positive(v: Array) -> Array:
+    """The g of Feng et al. 2024, appendix B: v + 1/2 from zero up, σ(v) below; continuous and above zero."""
+    return jnp.where(v >= 0, v + 0.5, jax.nn.sigmoid(v))
 
 
 def uniform(key: Array, shape: tuple[int, ...], d_hidden: int) -> Array:

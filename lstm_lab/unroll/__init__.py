@@ -1,7 +1,8 @@
 """Schedules: one schedule, one file. How a cell's step becomes a sequence; no schedule knows a cell."""
 
+from lstm_lab.unroll.associative import Associative
 from lstm_lab.unroll.base import Schedule
 from lstm_lab.unroll.run import unroll
 from lstm_lab.unroll.sequential import Sequential
 
-__all__ = ["Schedule", "Sequential", "unroll"]
+__all__ = ["Associative", "Schedule", "Sequential", "unroll"]
