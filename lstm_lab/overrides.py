@@ -1,8 +1,9 @@
 """Any field of an experiment from the command line: `--steps 100 --models.1.cell.forget-bias 2`.
 
 Tyro reads the fields from the dataclasses themselves. `--task.lag 50` and `--model.layers 2` speak of every
-task, or every model, that has the field; `--tasks.0.lag 50` of one. What cannot be read is told in one
-line, with the nearest name where a name is unknown.
+task, or every model, that has the field; `--tasks.0.lag 50` of one. `--cells LRU MGU` puts one model per
+cell named in place of the experiment's. What cannot be read is told in one line, with the nearest name
+where a name is unknown.
 """
 
 import contextlib
@@ -35,7 +36,11 @@ def override(experiment: T, arguments: Sequence[str]) -> T:
     Raises:
         UsageError: an option is unknown, or a value cannot be read or is out of range.
     """
-    arguments = [word for given in _pairs(arguments) for word in _spread(experiment, given)]
+    groups = list(_pairs(arguments))
+    for given in [group for group in groups if group[0].partition("=")[0] == "--cells"]:
+        experiment = _with_cells(experiment, " ".join(given).removeprefix("--cells"))
+        groups.remove(given)
+    arguments = [word for given in groups for word in _spread(experiment, given)]
     known = sorted(_flags(experiment))
     for word in arguments:
         name = word.partition("=")[0].replace("_", "-")
@@ -68,6 +73,27 @@ def parse(cls: type[T], arguments: Sequence[str], default: T | None = None, prog
             return tyro.cli(cls, args=list(arguments), prog=prog or None, **options)
     except SystemExit:
         raise UsageError(_gist(said.getvalue())) from None
+
+
+def _with_cells(experiment: T, names: str) -> T:
+    """Put one model per named cell, set like the first there is, in place of an experiment's models."""
+    from lstm_lab.cells.base import Cell
+    from lstm_lab.discover import subclasses
+
+    cells = {cls.__name__: cls for cls in subclasses("lstm_lab.cells", Cell)}
+    folded = {name.lower(): name for name in cells}
+    wanted = re.split(r"[\s,=]+", names.strip(" =,"))
+    for name in wanted:
+        if name.lower() not in folded:
+            near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.4)
+            hint = f"did you mean {folded[near[0]]}?" if near else f"use {', '.join(cells)}"
+            raise UsageError(f"--cells: {name or 'nothing'}: no such cell: {hint}")
+    first = experiment.models[0]  # type: ignore[attr-defined]  # all that is overridden has models
+    models = [
+        dataclasses.replace(first, cell=cells[folded[name.lower()]](), name="")
+        for name in dict.fromkeys(wanted)
+    ]
+    return dataclasses.replace(experiment, models=tuple(models))  # type: ignore[type-var]
 
 
 def _pairs(arguments: Sequence[str]) -> Iterator[list[str]]:
