@@ -20,7 +20,7 @@ NP with other initial biases is `lstm.LSTM`. Peepholes are F. Gers and J. Schmid
 time and count" (2000). The paper calls g z, y what is h here, and p the peepholes too.
 
 Weights are drawn from a normal distribution of standard deviation 0.1, as in the paper's section IV;
-biases, which it draws alike, start at zero here. Blocks stand in the order i f g o, those of the variant.
+biases start at zero. Blocks stand in the order i f g o, those of the variant.
 """
 
 from dataclasses import dataclass
