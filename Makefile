@@ -63,7 +63,7 @@ smoke: $(READY) ## Two steps of every experiment, thrown away
 	$(BIN)/lstm-lab run $(EXPERIMENTS) --smoke --out "$$out" $(ARGS)
 
 test: $(READY) ## All tests but the fault suite
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup $(ARGS)
 
 faults: $(READY) ## The fault suite: kills, full disks, flipped bits; minutes
 	$(BIN)/python -m pytest -m fault $(ARGS)

@@ -33,3 +33,12 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data at {folder}: set LSTM_LAB_DATA to a folder that has it")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each file to one worker, and each cell of the contract suites: they share what they compile."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        cell = parameters.get("cell")
+        shared = f"{item.path.name} {type(cell).__name__ if cell else ''}"
+        item.add_marker(pytest.mark.xdist_group(shared))

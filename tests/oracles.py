@@ -191,6 +191,47 @@ def slstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vector
     return (h, c_true / np.exp(m), n_true / np.exp(m), m), h
 
 
+def linearattention(
+    cell: Any, params: Any, carry: Vectors, x: np.ndarray
+) -> tuple[Vectors, np.ndarray]:
+    """Katharopoulos et al. 2020, equations 16 to 20."""
+    del cell
+    S, s = carry
+    q, k, v = (W.T @ x for W in np.split(params.W, 3, axis=1))
+    q, k = (np.where(a > 0, a + 1, np.exp(a)) for a in (q, k))
+    S, s = S + np.outer(k, v), s + k
+    return (S, s), S.T @ q / (s @ q)
+
+
+def deltanet(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Schlag et al. 2021, section 4.2: take out what the key recalls, put a mixture in its place."""
+    del cell
+    (S,) = carry
+    H = len(S)
+    q, k, v = (params.W[:, j * H : (j + 1) * H].T @ x for j in range(3))
+    beta = sigmoid(params.W[:, -1] @ x + params.b[0])
+    q, k = (np.where(a > 0, a + 1, np.exp(a)) for a in (q, k))
+    q, k = q / q.sum(), k / k.sum()
+    old = S.T @ k
+    new = beta * v + (1 - beta) * old
+    S = S - np.outer(k, old) + np.outer(k, new)
+    return (S,), S.T @ q
+
+
+def mlstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Beck et al. 2024, section 2.3, without the stabiliser, then divided by it."""
+    del cell
+    C, n, m = carry
+    H = len(n)
+    q, k, v, o = (params.W[:, j * H : (j + 1) * H].T @ x for j in range(4))
+    k, o = k / np.sqrt(H), sigmoid(o + params.b[:H])
+    i, f = params.W[:, 4 * H :].T @ x + params.b[H:]
+    C = sigmoid(f) * C * np.exp(m) + np.exp(i) * np.outer(k, v)
+    n = sigmoid(f) * n * np.exp(m) + np.exp(i) * k
+    m = np.maximum(np.log(sigmoid(f)) + m, i)
+    return (C / np.exp(m), n / np.exp(m), m), o * (C.T @ q) / max(abs(n @ q), 1.0)
+
+
 def unroll(
     step: Step,
     cell: Any,

@@ -28,7 +28,7 @@ Params = Any
 """A NamedTuple of arrays, named as in the cell's paper."""
 
 Carry = Any
-"""A NamedTuple of arrays `[..., H]`: all that one step hands to the next."""
+"""A NamedTuple of arrays `[..., H]`, or `[..., H, H]` for a matrix: all that one step hands to the next."""
 
 
 class Cell(ABC):

@@ -24,7 +24,7 @@ from jax import Array, lax
 
 from lstm_lab.cells.base import Carry, Cell, LinearCell, Params
 from lstm_lab.errors import UsageError
-from lstm_lab.unroll.base import Schedule, Steps
+from lstm_lab.unroll.base import Schedule, Steps, over
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,4 @@ def _add(a: Carry, b: Carry) -> Carry:
 
 def _where(which: Array, new: Carry, old: Carry) -> Carry:
     """Choose by step, `[T, B]`, among leaves `[T, B, ...]`."""
-
-    def choose(n: Array, o: Array) -> Array:
-        return jnp.where(which.reshape(which.shape + (1,) * (o.ndim - 2)), n, o)
-
-    return jax.tree.map(choose, new, old)
+    return jax.tree.map(lambda n, o: jnp.where(over(which, o), n, o), new, old)

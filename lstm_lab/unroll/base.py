@@ -19,6 +19,11 @@ class Steps(NamedTuple):
     restart: Array | None
 
 
+def over(which: Array, leaf: Array) -> Array:
+    """Let a choice by row or by step stand over a leaf: `[...]` becomes `[..., 1, 1]` for `[..., H, K]`."""
+    return which.reshape(which.shape + (1,) * (leaf.ndim - which.ndim))
+
+
 class Schedule(ABC):
     """A way to run a cell over time. Subclasses are frozen dataclasses whose every field has a default."""
 

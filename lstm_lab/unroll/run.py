@@ -16,7 +16,7 @@ from jax import Array
 
 from lstm_lab.cells.base import Carry, Cell, Params
 from lstm_lab.errors import UsageError
-from lstm_lab.unroll.base import Schedule, Steps
+from lstm_lab.unroll.base import Schedule, Steps, over
 from lstm_lab.unroll.sequential import Sequential
 
 
@@ -103,5 +103,8 @@ def _as_varying_as(x: Array, carry: Carry) -> Carry:
     Selecting with a constant condition costs nothing after compilation and, unlike `carry + 0 * x`, lets
     no infinity in x through.
     """
-    never = jnp.zeros((x.shape[0], 1), bool)
-    return jax.tree.map(lambda leaf: jnp.where(never, x[:, 0, :1].astype(leaf.dtype), leaf), carry)
+    never = jnp.zeros(x.shape[0], bool)
+    return jax.tree.map(
+        lambda leaf: jnp.where(over(never, leaf), over(x[:, 0, 0], leaf).astype(leaf.dtype), leaf),
+        carry,
+    )

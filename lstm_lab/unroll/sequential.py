@@ -27,7 +27,7 @@ from jax import Array, lax
 
 from lstm_lab.cells.base import Carry, Cell, Params
 from lstm_lab.errors import UsageError
-from lstm_lab.unroll.base import Schedule, Steps
+from lstm_lab.unroll.base import Schedule, Steps, over
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ class _Loop:
 
 
 def _hold(mask: Array | None, new: Any, old: Any) -> Any:
-    """Take `new` where a step counts, `old` where it is masked or restarts; leaves `[B, H]`."""
+    """Take `new` where a step counts, `old` where it is masked or restarts; leaves `[B, ...]`."""
     if mask is None:
         return new
-    return jax.tree.map(lambda n, o: jnp.where(mask[:, None], n, o), new, old)
+    return jax.tree.map(lambda n, o: jnp.where(over(mask, n), n, o), new, old)
 
 
 def _zeros(tree: Any) -> Any:
