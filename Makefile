@@ -14,7 +14,7 @@ PINS  := .venv/pins.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup peers run full report smoke test faults lint check format lock clean
+.PHONY: help setup peers run full report smoke test contract faults lint check format lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ smoke: $(READY) ## Two steps of every experiment, thrown away
 
 test: $(READY) ## All tests but the fault suite
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup $(ARGS)
+
+contract: $(READY) ## Every variant of every cell, held to what each cell promises; minutes
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup -m variant $(ARGS)
 
 faults: $(READY) ## The fault suite: kills, full disks, flipped bits; minutes
 	$(BIN)/python -m pytest -m fault $(ARGS)

@@ -32,7 +32,7 @@ def test_parameters_are_what_the_equations_hold(cell: Cell, parameters: int) -> 
 def test_linear_attention_is_a_weighted_mean_of_all_values() -> None:
     cell = LinearAttention()
     params = cell.init(jax.random.key(0), D, H)
-    x = np.random.default_rng(0).normal(size=(1, 6, D)).astype(np.float32)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 6, D)), jnp.float32)
     _, y = unroll(cell, params, x)
     q, k, v = np.split(np.asarray(x[0] @ params.W), 3, axis=-1)
     q, k = (np.where(a > 0, a + 1, np.exp(a)) for a in (q, k))
@@ -42,7 +42,7 @@ def test_linear_attention_is_a_weighted_mean_of_all_values() -> None:
 
 def store(cell: Cell, params: Any, *values: float) -> float:
     """What the same key finds after it was stored with one value after the other."""
-    x = np.array([[[1.0, value] for value in values]], np.float32)
+    x = jnp.array([[[1.0, value] for value in values]], jnp.float32)
     return float(unroll(cell, params, x)[1][0, -1, 0])
 
 
