@@ -27,7 +27,17 @@ LOOPS = {"scan", "while"}
 LINEAR = list({type(cell): cell for cell in STEPS if isinstance(cell, LinearCell)}.values())
 NONLINEAR = [cell for cell in STEPS if not isinstance(cell, LinearCell)]
 
-every_linear_cell = pytest.mark.parametrize("cell", LINEAR, ids=name)
+# A sample in `make test`, one with a vector and one with two parts for a state; all in `make contract`.
+SAMPLE = ("MinGRU", "LRU")
+every_linear_cell = pytest.mark.parametrize(
+    "cell",
+    [
+        pytest.param(
+            cell, marks=() if type(cell).__name__ in SAMPLE else pytest.mark.variant, id=name(cell)
+        )
+        for cell in LINEAR
+    ],
+)
 both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 
 
