@@ -11,6 +11,7 @@ because it learned badly. Both ways, at equal parameters, any cell solves it.
 from dataclasses import replace
 
 from lstm_lab.cells.elman import Elman
+from lstm_lab.cells.initial import Orthogonal
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.claims import Claim
 from lstm_lab.experiment import Evaluation, Experiment, Model, ParameterBudget, main
@@ -24,7 +25,7 @@ experiment = Experiment(
     models=(
         Model(LSTM(), name="LSTM forward"),
         Model(LSTM(), bidirectional="concat", name="LSTM both ways"),
-        Model(Elman(initialisation="orthogonal"), bidirectional="concat", name="Elman both ways"),
+        Model(Elman(recurrent=Orthogonal()), bidirectional="concat", name="Elman both ways"),
     ),
     tasks=(FutureTag(ahead=5, length=30),),
     size=ParameterBudget(8_000),

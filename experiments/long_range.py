@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
+from lstm_lab.cells.initial import Chrono, ForgetBias, Orthogonal
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.claims import Claim
 from lstm_lab.experiment import Evaluation, Experiment, Model, ParameterBudget, main
@@ -29,10 +30,10 @@ experiment = Experiment(
     source="Bengio, Simard and Frasconi 1994, section III; Hochreiter and Schmidhuber 1997, sections 3 and 5.2.",
     models=(
         Model(Elman(), name="Elman"),
-        Model(Elman(initialisation="orthogonal"), name="Elman orthogonal"),
-        Model(LSTM(forget_bias=1.0), name="LSTM forget bias 1"),
+        Model(Elman(recurrent=Orthogonal()), name="Elman orthogonal"),
+        Model(LSTM(ForgetBias(1.0)), name="LSTM forget bias 1"),
         # One time scale for all lags: three halves of the longest, as Tallec and Ollivier 2018 set it.
-        Model(LSTM(chrono=150), name="LSTM chrono"),
+        Model(LSTM(Chrono(150)), name="LSTM chrono"),
         Model(GRU(), name="GRU"),
     ),
     tasks=(Recall(lag=10), Recall(lag=30), Recall(lag=100)),
@@ -101,7 +102,7 @@ full = replace(
     experiment,
     models=(
         *experiment.models[:3],
-        Model(LSTM(chrono=1500), name="LSTM chrono"),
+        Model(LSTM(Chrono(1500)), name="LSTM chrono"),
         experiment.models[4],
     ),
     tasks=tuple(Recall(lag=lag) for lag in (10, 30, 100, 200, 500, 1000)),

@@ -92,6 +92,7 @@ def _whole(digits: str) -> int | float:
 def known() -> dict[str, type]:
     """Every class a configuration can hold, by name."""
     from lstm_lab.cells.base import Cell
+    from lstm_lab.cells.initial import Initialiser
     from lstm_lab.claims import Claim
     from lstm_lab.experiment import (
         Evaluation,
@@ -107,8 +108,14 @@ def known() -> dict[str, type]:
     from lstm_lab.text.sampling import Sampling
     from lstm_lab.unroll.base import Schedule
 
-    rooms = {"cells": Cell, "tasks": Task, "unroll": Schedule, "probe": Probe}
-    found = [cls for room, base in rooms.items() for cls in subclasses(f"lstm_lab.{room}", base)]
+    rooms: list[tuple[str, type]] = [
+        ("cells", Cell),
+        ("cells", Initialiser),
+        ("tasks", Task),
+        ("unroll", Schedule),
+        ("probe", Probe),
+    ]
+    found = [cls for room, base in rooms for cls in subclasses(f"lstm_lab.{room}", base)]
     found += [Claim, Evaluation, Experiment, Hidden, Model, Optimizer, ParameterBudget]
     found += [Sampling, Trial]
     return {cls.__name__: cls for cls in found}

@@ -1,8 +1,9 @@
 """Any field of an experiment from the command line: `--steps 100 --models.1.cell.forget-bias 2`.
 
 Tyro reads the fields from the dataclasses themselves. `--task.lag 50` and `--model.layers 2` speak of every
-task, or every model, that has the field; `--tasks.0.lag 50` of one. `--cells LRU MGU` puts one model per
-cell named in place of the experiment's. What cannot be read is told in one line, with the nearest name
+task, or every model, that has the field; `--tasks.0.lag 50` of one. `--model.schedule newton` puts another value of
+the same kind there by its name, and `--cells LRU MGU` one model per cell named in place of the
+experiment's. What cannot be read is told in one line, with the nearest name
 where a name is unknown.
 """
 
@@ -11,11 +12,12 @@ import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import tyro
 
+from lstm_lab.config import known
 from lstm_lab.errors import UsageError, one_line
 
 T = TypeVar("T")
@@ -40,12 +42,20 @@ def override(experiment: T, arguments: Sequence[str]) -> T:
     for given in [group for group in groups if group[0].partition("=")[0] == "--cells"]:
         experiment = _with_cells(experiment, " ".join(given).removeprefix("--cells"))
         groups.remove(given)
-    arguments = [word for given in groups for word in _spread(experiment, given)]
-    known = sorted(_flags(experiment))
+    arguments: list[str] = []
+    for given in groups:
+        # In the order given: the fields of a value put in place by name may be set after it.
+        for one in _pairs(_spread(experiment, given)):
+            if _chosen(experiment, one[0]):
+                path, name = _option(one)
+                experiment = _with_named(experiment, path, name, type(experiment), one[0])
+            else:
+                arguments += one
+    flags = sorted(_flags(experiment))
     for word in arguments:
         name = word.partition("=")[0].replace("_", "-")
-        if word.startswith("--") and name != "--help" and name not in known:
-            raise _unknown(word, known)
+        if word.startswith("--") and name != "--help" and name not in flags:
+            raise _unknown(word, flags)
     return parse(type(experiment), arguments, default=experiment)
 
 
@@ -81,19 +91,58 @@ def _with_cells(experiment: T, names: str) -> T:
     from lstm_lab.discover import subclasses
 
     cells = {cls.__name__: cls for cls in subclasses("lstm_lab.cells", Cell)}
-    folded = {name.lower(): name for name in cells}
-    wanted = re.split(r"[\s,=]+", names.strip(" =,"))
-    for name in wanted:
-        if name.lower() not in folded:
-            near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.4)
-            hint = f"did you mean {folded[near[0]]}?" if near else f"use {', '.join(cells)}"
-            raise UsageError(f"--cells: {name or 'nothing'}: no such cell: {hint}")
+    wanted = [
+        _matching(name, cells, "--cells") for name in re.split(r"[\s,=]+", names.strip(" =,"))
+    ]
     first = experiment.models[0]  # type: ignore[attr-defined]  # all that is overridden has models
     models = [
-        dataclasses.replace(first, cell=cells[folded[name.lower()]](), name="")
-        for name in dict.fromkeys(wanted)
+        dataclasses.replace(first, cell=cells[name](), name="") for name in dict.fromkeys(wanted)
     ]
     return dataclasses.replace(experiment, models=tuple(models))  # type: ignore[type-var]
+
+
+def _option(given: Sequence[str]) -> tuple[list[str], str]:
+    """The path of an option, and its value."""
+    name, _, value = given[0].partition("=")
+    path = name.removeprefix("--").replace("-", "_").split(".")
+    return path, " ".join([value, *given[1:]]).strip()
+
+
+def _chosen(experiment: Any, option: str) -> bool:
+    """Whether an option speaks of a whole value, as `--models.0.cell` does, and not of a number or a word."""
+    value, (path, _) = experiment, _option([option])
+    for step in path:
+        if isinstance(value, tuple):
+            value = value[int(step)] if step.isdigit() and int(step) < len(value) else None
+        else:
+            value = getattr(value, step, None)
+    return dataclasses.is_dataclass(value)
+
+
+def _with_named(value: Any, path: list[str], name: str, kind: Any, option: str) -> Any:
+    """Put the value a class of that name has by default at a path, if it is of the kind that stands there."""
+    if not path:
+        kinds = {cls.__name__: cls for cls in known().values() if issubclass(cls, kind)}
+        return kinds[_matching(name, kinds, option)]()
+    step, rest = path[0], path[1:]
+    if isinstance(value, tuple):
+        i = int(step)
+        item = _with_named(value[i], rest, name, get_args(kind)[0], option)
+        return (*value[:i], item, *value[i + 1 :])
+    hint = get_type_hints(type(value))[step]
+    changed = _with_named(getattr(value, step), rest, name, hint, option)
+    return dataclasses.replace(value, **{step: changed})
+
+
+def _matching(name: str, names: Iterable[str], option: str) -> str:
+    """The one of some class names that is meant, whatever its case and hyphens."""
+    folded = {known.lower(): known for known in names}
+    wanted = name.lower().replace("-", "").replace("_", "")
+    if wanted in folded:
+        return folded[wanted]
+    near = difflib.get_close_matches(wanted, folded, n=1, cutoff=0.4)
+    hint = f"did you mean {folded[near[0]]}?" if near else f"use {', '.join(sorted(names))}"
+    raise UsageError(f"{option}: {name or 'nothing'}: no such name: {hint}")
 
 
 def _pairs(arguments: Sequence[str]) -> Iterator[list[str]]:
@@ -135,6 +184,8 @@ def _flags(value: Any, prefix: str = "") -> Iterator[str]:
     for name, item in items:
         path = f"{prefix}{name.replace('_', '-')}"
         nested = isinstance(item, tuple) and item and dataclasses.is_dataclass(item[0])
+        if dataclasses.is_dataclass(item):
+            yield f"--{path}"
         if dataclasses.is_dataclass(item) or nested:
             yield from _flags(item, f"{path}.")
         elif isinstance(item, bool):

@@ -8,12 +8,16 @@ import jax
 import jax.numpy as jnp
 
 from lstm_lab.cells.base import Cell
+from lstm_lab.cells.initial import Initialiser
 from lstm_lab.discover import subclasses
 from lstm_lab.errors import UsageError
 
+INITIALISERS = subclasses("lstm_lab.cells", Initialiser)
+
 
 def variants(cls: type) -> list[Any]:
-    """All combinations of a frozen dataclass' `Literal` and bool fields that it accepts."""
+    """All combinations of a frozen dataclass' `Literal` and bool fields that it accepts, and the default
+    with every other initialiser in turn."""
     hints = get_type_hints(cls)
     choices: dict[str, tuple[Any, ...]] = {}
     for field in dataclasses.fields(cls):
@@ -27,6 +31,11 @@ def variants(cls: type) -> list[Any]:
             made.append(cls(**dict(zip(choices, values, strict=True))))
         except UsageError:  # the class refuses this combination
             continue
+    default = cls()
+    for key, hint in hints.items():
+        if isinstance(hint, type) and issubclass(hint, Initialiser):
+            others = (kind() for kind in INITIALISERS if issubclass(kind, hint))
+            made += [cls(**{key: other}) for other in others if other != getattr(default, key)]
     return made
 
 

@@ -160,11 +160,6 @@ def uniform(key: Array, shape: tuple[int, ...], d_hidden: int) -> Array:
     return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
 
 
-def orthogonal(key: Array, shape: tuple[int, int]) -> Array:
-    """Draw a matrix with orthonormal rows or columns (Saxe et al. 2014), which keeps a vector's norm."""
-    return jax.nn.initializers.orthogonal()(key, shape, jnp.float32)
-
-
 def check_sizes(d_in: int, d_hidden: int) -> None:
     """Refuse sizes no cell can have.
 

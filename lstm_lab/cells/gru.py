@@ -22,7 +22,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from lstm_lab.cells.base import Cell, check_sizes, squash, uniform
+from lstm_lab.cells.base import Cell, check_sizes, squash
+from lstm_lab.cells.initial import Uniform, Weights, unlike_torch
 
 
 class GRUParams(NamedTuple):
@@ -46,16 +47,20 @@ class GRU(Cell):
 
     Attributes:
         reset: whether the reset gate acts after the recurrent product (torch, cuDNN) or before (Cho et al.).
+        recurrent: how each gate's U is drawn.
+        input: how each gate's W is drawn.
     """
 
     reset: Literal["after", "before"] = "after"
+    recurrent: Weights = Uniform()
+    input: Weights = Uniform()
 
     def init(self, key: Array, d_in: int, d_hidden: int) -> GRUParams:
         check_sizes(d_in, d_hidden)
         key_w, key_u = jax.random.split(key)
         return GRUParams(
-            W=uniform(key_w, (d_in, 3 * d_hidden), d_hidden),
-            U=uniform(key_u, (d_hidden, 3 * d_hidden), d_hidden),
+            W=self.input.draw(key_w, d_in, d_hidden, gates=3),
+            U=self.recurrent.draw(key_u, d_hidden, d_hidden, gates=3),
             b=jnp.zeros(3 * d_hidden, jnp.float32),
             c_n=jnp.zeros(d_hidden, jnp.float32) if self.reset == "after" else None,
         )
@@ -85,4 +90,6 @@ class GRU(Cell):
 
     @property
     def label(self) -> str:
-        return "GRU" if self.reset == "after" else "GRU reset before"
+        reset = "" if self.reset == "after" else "reset before"
+        drawn = unlike_torch(self.recurrent, self.input)
+        return " ".join(["GRU", *filter(None, (reset, drawn))])

@@ -9,14 +9,11 @@ complex diagonal, 3.3 for λ (|λ| < 1 whatever is learned), 3.4 for γ and for 
 for the whole; the paper calls the state x and the input u. λ does not see the input: what a unit forgets
 is learned, but is the same at every step.
 
-Initialisation, after the paper's lemma on the ring (section 3.2.2): λ is uniform by area on the ring
-r_min ≤ |λ| ≤ r_max with phase in [0, max_phase], and γ = √(1 - |λ|²), so white noise gives every unit a
-state of the same variance. The defaults are those of appendix A: the whole disc, all phases. For long
-dependencies the paper moves r_min and r_max towards 1, and for its longest task takes max_phase = π/10.
-B is drawn with variance 1/(2 D) and C with 1/H, for the real and the imaginary part alike.
-
-1 - |λ|² is what is drawn, uniform as |λ|² is, and kept one float32 rounding step away from 0 and 1: ν_log
-and γ_log follow without cancelling and are finite.
+Initialisation: λ on a `Ring`, and γ = √(1 - |λ|²), so white noise gives every unit a state of the same
+variance. The default ring is that of appendix A: the whole disc, all phases. For long dependencies the
+paper moves r_min and r_max towards 1, and for its longest task takes max_phase = π/10. B is drawn with
+variance 1/(2 D) and C with 1/H, for the real and the imaginary part alike. ν_log and γ_log follow from
+1 - |λ|², so neither cancels.
 
 Differs from the paper in D: there, inputs and outputs are equally many and D is a diagonal of standard
 normals; here D is a matrix drawn with variance 1/D, one over the number of inputs. As many complex states
@@ -27,7 +24,6 @@ T under `Associative`, in the loop under `Sequential`.
 """
 
 from dataclasses import dataclass
-from math import pi
 from typing import NamedTuple
 
 import jax
@@ -35,7 +31,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from lstm_lab.cells.base import LinearCell, check_sizes
-from lstm_lab.errors import UsageError
+from lstm_lab.cells.initial import Ring
 
 
 class LRUParams(NamedTuple):
@@ -72,43 +68,20 @@ class LRU(LinearCell):
     """A linear recurrent unit.
 
     Attributes:
-        r_min: the least |λ| drawn.
-        r_max: the greatest |λ| drawn, at most 1.
-        max_phase: the greatest phase of λ drawn, in radians per step.
-
-    Raises:
-        UsageError: the radii are no ring within the unit disc, or the phase is not in (0, 2π].
+        ring: where λ is drawn.
     """
 
-    r_min: float = 0.0
-    r_max: float = 1.0
-    max_phase: float = 6.28
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.r_min < self.r_max <= 1:
-            raise UsageError(
-                f"r-min, r-max: {self.r_min:g}, {self.r_max:g}: give 0 <= r_min < r_max <= 1"
-            )
-        if not 0 < self.max_phase <= 2 * pi:
-            raise UsageError(
-                f"max-phase: {self.max_phase:g}: give radians per step, above 0 and at most 2 pi"
-            )
+    ring: Ring = Ring()
 
     def init(self, key: Array, d_in: int, d_hidden: int) -> LRUParams:
         check_sizes(d_in, d_hidden)
-        key_r, key_phase, key_b, key_c, key_d = jax.random.split(key, 5)
-        eps = float(jnp.finfo(jnp.float32).eps)
-        lost = jax.random.uniform(
-            key_r, (d_hidden,), jnp.float32, 1 - self.r_max**2, 1 - self.r_min**2
-        )
-        lost = jnp.clip(lost, eps, 1 - eps)
-        # From just above zero, whose logarithm is no number to learn from.
-        turn = jax.random.uniform(key_phase, (d_hidden,), jnp.float32, eps, 1.0)
+        key_ring, key_b, key_c, key_d = jax.random.split(key, 4)
+        lost, phase = self.ring.draw(key_ring, d_hidden)
         B = jax.random.normal(key_b, (2, d_in, d_hidden), jnp.float32) * (2 * d_in) ** -0.5
         C = jax.random.normal(key_c, (2, d_hidden, d_hidden), jnp.float32) * d_hidden**-0.5
         return LRUParams(
             nu_log=jnp.log(-jnp.log1p(-lost) / 2),
-            theta_log=jnp.log(self.max_phase * turn),
+            theta_log=jnp.log(phase),
             gamma_log=jnp.log(lost) / 2,
             B_re=B[0],
             B_im=B[1],
@@ -153,7 +126,4 @@ class LRU(LinearCell):
 
     @property
     def label(self) -> str:
-        ring = (
-            "" if (self.r_min, self.r_max) == (0, 1) else f" ring {self.r_min:g} to {self.r_max:g}"
-        )
-        return f"LRU{ring}" + ("" if self.max_phase == 6.28 else f" phase {self.max_phase:.3g}")
+        return f"LRU {self.ring.label}".rstrip()

@@ -11,10 +11,8 @@ S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9
 forget gate from F. Gers, J. Schmidhuber and F. Cummins, "Learning to forget" (2000), section 3. Without
 peepholes, as in `torch.nn.LSTM` and Keras. The four blocks stand in the order i f g o.
 
-How long c keeps a thing is set by f before anything is learned. `forget_bias` puts b_f at a constant
-(1, after R. Jozefowicz, W. Zaremba and I. Sutskever 2015, section 5): σ(1) = 0.73, a half-life of two
-steps. `chrono` draws each unit its own time scale (C. Tallec and Y. Ollivier, "Can recurrent neural
-networks warp time?", 2018, section 2.3): b_f = log U(1, T - 1), b_i = -b_f, for dependencies up to T steps.
+How long c keeps a thing is set by b_i and b_f before anything is learned: `ForgetBias` puts b_f at a
+constant, `Chrono` draws each unit its own time scale.
 
 Differs from torch in its single bias, drawn as zero outside b_f and b_i.
 """
@@ -26,8 +24,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from lstm_lab.cells.base import Cell, check_sizes, squash, uniform
-from lstm_lab.errors import UsageError
+from lstm_lab.cells.base import Cell, check_sizes, squash
+from lstm_lab.cells.initial import ForgetBias, GateBiases, Uniform, Weights, unlike_torch
 
 
 class LSTMParams(NamedTuple):
@@ -50,40 +48,23 @@ class LSTM(Cell):
     """A long short-term memory cell with forget gate.
 
     Attributes:
-        forget_bias: initial b_f, used when `chrono` is 0.
-        chrono: the longest dependency in steps for the chrono initialisation, at least 3; 0 for none.
-
-    Raises:
-        UsageError: `chrono` is negative, 1 or 2, or is given together with a forget bias.
+        biases: how b_i and b_f are drawn.
+        recurrent: how each gate's U is drawn.
+        input: how each gate's W is drawn.
     """
 
-    forget_bias: float = 1.0
-    chrono: int = 0
-
-    def __post_init__(self) -> None:
-        if self.chrono < 0 or self.chrono in (1, 2):
-            raise UsageError(
-                f"chrono: {self.chrono}: give the longest dependency in steps, at least 3, or 0 for none"
-            )
-        if self.chrono and self.forget_bias != 1.0:
-            raise UsageError(
-                f"forget-bias: {self.forget_bias}: chrono={self.chrono} sets it too; give one of the two"
-            )
+    biases: GateBiases = ForgetBias()
+    recurrent: Weights = Uniform()
+    input: Weights = Uniform()
 
     def init(self, key: Array, d_in: int, d_hidden: int) -> LSTMParams:
         check_sizes(d_in, d_hidden)
         key_w, key_u, key_b = jax.random.split(key, 3)
+        b_i, b_f = self.biases.draw(key_b, d_hidden)
         zero = jnp.zeros(d_hidden, jnp.float32)
-        if self.chrono:
-            b_f = jnp.log(
-                jax.random.uniform(key_b, (d_hidden,), jnp.float32, 1.0, self.chrono - 1.0)
-            )
-            b_i = -b_f
-        else:
-            b_f, b_i = zero + self.forget_bias, zero
         return LSTMParams(
-            W=uniform(key_w, (d_in, 4 * d_hidden), d_hidden),
-            U=uniform(key_u, (d_hidden, 4 * d_hidden), d_hidden),
+            W=self.input.draw(key_w, d_in, d_hidden, gates=4),
+            U=self.recurrent.draw(key_u, d_hidden, d_hidden, gates=4),
             b=jnp.concatenate([b_i, b_f, zero, zero]),
         )
 
@@ -107,8 +88,4 @@ class LSTM(Cell):
 
     @property
     def label(self) -> str:
-        return (
-            f"LSTM chrono {self.chrono}"
-            if self.chrono
-            else f"LSTM forget bias {self.forget_bias:g}"
-        )
+        return f"LSTM {self.biases.label} {unlike_torch(self.recurrent, self.input)}".rstrip()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lstm_lab.cells.elman import Elman
+from lstm_lab.cells.initial import Identity, Normal, Orthogonal
 
 D, H = 5, 64
 
@@ -17,12 +18,12 @@ def test_the_default_recurrent_matrix_lets_signals_fade_within_steps() -> None:
 
 
 def test_the_orthogonal_recurrent_matrix_keeps_every_norm() -> None:
-    U = Elman(initialisation="orthogonal").init(jax.random.key(0), D, H).U
+    U = Elman(recurrent=Orthogonal()).init(jax.random.key(0), D, H).U
     np.testing.assert_allclose(U.T @ U, np.eye(H), atol=1e-5)
 
 
 def test_the_irnn_starts_as_a_perfect_memory_of_almost_nothing() -> None:
-    cell = Elman(activation="relu", initialisation="identity")
+    cell = Elman("relu", Identity(), Normal(0.001))
     params = cell.init(jax.random.key(0), 50, H)
     np.testing.assert_array_equal(params.U, np.eye(H))
     assert not params.b.any()

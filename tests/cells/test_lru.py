@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lstm_lab.cells.initial import Ring
 from lstm_lab.cells.lru import LRU, LRUParams
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll import unroll
@@ -20,33 +21,31 @@ def eigenvalues(cell: LRU, d_hidden: int = 4096) -> tuple[np.ndarray, LRUParams]
     return np.exp(-nu + 1j * theta), params
 
 
-@pytest.mark.parametrize(
-    "cell", [LRU(), LRU(r_min=0.9, r_max=0.999), LRU(r_min=0.5, max_phase=pi / 10)], ids=str
-)
-def test_eigenvalues_fill_the_ring_evenly(cell: LRU) -> None:
-    drawn, _ = eigenvalues(cell)
+@pytest.mark.parametrize("ring", [Ring(), Ring(0.9, 0.999), Ring(0.5, max_phase=pi / 10)], ids=str)
+def test_eigenvalues_fill_the_ring_evenly(ring: Ring) -> None:
+    drawn, _ = eigenvalues(LRU(ring))
     modulus, phase = np.abs(drawn), np.angle(drawn) % (2 * pi)
     assert (modulus < 1).all()
     # A float32 logarithm of a logarithm is good to a millionth.
-    assert modulus.min() >= cell.r_min - 1e-6
-    assert modulus.max() <= cell.r_max + 1e-6
-    assert phase.max() <= cell.max_phase + 1e-6
+    assert modulus.min() >= ring.r_min - 1e-6
+    assert modulus.max() <= ring.r_max + 1e-6
+    assert phase.max() <= ring.max_phase + 1e-6
     # Uniform by area is uniform in |λ|²; both means lie within four standard errors.
     for value, low, high in (
-        (modulus**2, cell.r_min**2, cell.r_max**2),
-        (phase, 0.0, cell.max_phase),
+        (modulus**2, ring.r_min**2, ring.r_max**2),
+        (phase, 0.0, ring.max_phase),
     ):
         error = (high - low) / np.sqrt(12 * len(drawn))
         assert value.mean() == pytest.approx((low + high) / 2, abs=4 * error)
 
 
 def test_the_input_is_scaled_so_that_white_noise_gives_every_unit_the_same_variance() -> None:
-    drawn, params = eigenvalues(LRU(r_min=0.9, r_max=0.999))
+    drawn, params = eigenvalues(LRU(Ring(0.9, 0.999)))
     np.testing.assert_allclose(np.exp(params.gamma_log), np.sqrt(1 - np.abs(drawn) ** 2), rtol=1e-4)
 
 
 def test_a_unit_turns_and_shrinks_by_its_eigenvalue_when_nothing_comes_in() -> None:
-    cell, steps = LRU(r_min=0.9), 7
+    cell, steps = LRU(Ring(0.9)), 7
     params = cell.init(jax.random.key(0), D, H)
     carry = jax.tree.map(lambda leaf: leaf + 1, cell.carry(params, 1))
     final, _ = unroll(cell, params, jnp.zeros((1, steps, D), jnp.float32), carry=carry)
@@ -62,13 +61,13 @@ def test_a_unit_turns_and_shrinks_by_its_eigenvalue_when_nothing_comes_in() -> N
 )
 def test_radii_that_make_no_ring_in_the_unit_disc_are_refused(r_min: float, r_max: float) -> None:
     with pytest.raises(UsageError, match=f"r-min, r-max: {r_min:g}, {r_max:g}: give"):
-        LRU(r_min=r_min, r_max=r_max)
+        Ring(r_min, r_max)
 
 
 @pytest.mark.parametrize("max_phase", [0.0, -1.0, 7.0, float("nan")])
 def test_a_phase_beyond_a_full_turn_is_refused(max_phase: float) -> None:
     with pytest.raises(UsageError, match=f"max-phase: {max_phase:g}: give"):
-        LRU(max_phase=max_phase)
+        Ring(max_phase=max_phase)
 
 
 def test_it_has_three_numbers_per_unit_and_two_complex_matrices_beside_the_skip() -> None:
@@ -80,4 +79,4 @@ def test_it_has_three_numbers_per_unit_and_two_complex_matrices_beside_the_skip(
 
 def test_the_label_tells_the_ring_and_the_phase_when_they_are_not_the_papers() -> None:
     assert LRU().label == "LRU"
-    assert LRU(0.9, 0.999, pi / 10).label == "LRU ring 0.9 to 0.999 phase 0.314"
+    assert LRU(Ring(0.9, 0.999, pi / 10)).label == "LRU ring 0.9 to 0.999 phase 0.314"

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from lstm_lab.cells.initial import Chrono, ForgetBias
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.errors import UsageError
 
@@ -16,14 +17,14 @@ def biases(cell: LSTM, seed: int = 0) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 2.5])
 def test_only_the_forget_gate_starts_with_a_bias(value: float) -> None:
-    i, f, g, o = biases(LSTM(forget_bias=value))
+    i, f, g, o = biases(LSTM(ForgetBias(value)))
     assert (f == value).all()
     assert not np.any([i, g, o])
 
 
 def test_chrono_spreads_the_units_time_scales_evenly_up_to_the_longest_dependency() -> None:
     longest = 100
-    i, f, g, o = biases(LSTM(chrono=longest))
+    i, f, g, o = biases(LSTM(Chrono(longest)))
     np.testing.assert_array_equal(i, -f)
     assert not np.any([g, o])
     times = np.exp(f)
@@ -34,15 +35,10 @@ def test_chrono_spreads_the_units_time_scales_evenly_up_to_the_longest_dependenc
     assert times.mean() == pytest.approx(longest / 2, abs=4 * error)
 
 
-@pytest.mark.parametrize("settings", [{"chrono": -1}, {"chrono": 1}, {"chrono": 2}])
-def test_a_dependency_shorter_than_three_steps_is_no_time_scale(settings: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match=f"chrono: {settings['chrono']}: give the longest"):
-        LSTM(**settings)
-
-
-def test_two_ways_to_set_the_forget_bias_are_one_too_many() -> None:
-    with pytest.raises(UsageError, match=r"forget-bias: 2\.0: chrono=50"):
-        LSTM(forget_bias=2.0, chrono=50)
+@pytest.mark.parametrize("longest", [-1, 0, 2])
+def test_a_dependency_shorter_than_three_steps_is_no_time_scale(longest: int) -> None:
+    with pytest.raises(UsageError, match=f"chrono: {longest}: give the longest"):
+        Chrono(longest)
 
 
 def test_it_has_four_gates_of_one_matrix_per_source_and_one_bias() -> None:
