@@ -42,7 +42,7 @@ def override(experiment: T, arguments: Sequence[str]) -> T:
     for given in [group for group in groups if group[0].partition("=")[0] == "--cells"]:
         experiment = _with_cells(experiment, " ".join(given).removeprefix("--cells"))
         groups.remove(given)
-    arguments: list[str] = []
+    rest: list[str] = []
     for given in groups:
         # In the order given: the fields of a value put in place by name may be set after it.
         for one in _pairs(_spread(experiment, given)):
@@ -50,13 +50,13 @@ def override(experiment: T, arguments: Sequence[str]) -> T:
                 path, name = _option(one)
                 experiment = _with_named(experiment, path, name, type(experiment), one[0])
             else:
-                arguments += one
+                rest += one
     flags = sorted(_flags(experiment))
-    for word in arguments:
+    for word in rest:
         name = word.partition("=")[0].replace("_", "-")
         if word.startswith("--") and name != "--help" and name not in flags:
             raise _unknown(word, flags)
-    return parse(type(experiment), arguments, default=experiment)
+    return parse(type(experiment), rest, default=experiment)
 
 
 def parse(cls: type[T], arguments: Sequence[str], default: T | None = None, prog: str = "") -> T:

@@ -36,9 +36,9 @@ def data_dir() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one worker, and each cell of the contract suites: they share what they compile."""
+    """Give each file to one worker, and in the suites over all cells each cell: they share what they compile."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         cell = parameters.get("cell")
-        shared = f"{item.path.name} {type(cell).__name__ if cell else ''}"
+        shared = item.path.name if cell is None else f"{item.path.parent} {type(cell).__name__}"
         item.add_marker(pytest.mark.xdist_group(shared))

@@ -1,14 +1,7 @@
-"""What every cell promises, checked on whatever `lstm_lab.cells` holds, in double precision.
-
-A new cell file is picked up by discovery, in every variant its `Literal` fields name. One compiled
-reading per cell and direction (outputs, final carry and all gradients, with lengths and resets)
-serves most of the invariances below, so they cost next to nothing each.
-"""
+"""What every cell promises, checked on whatever `lstm_lab.cells` holds, in double precision."""
 
 import copy
-from collections.abc import Iterator
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,187 +11,32 @@ from jax import Array
 
 from lstm_lab.cells.base import Cell
 from lstm_lab.errors import UsageError
-from lstm_lab.unroll import Schedule, Sequential, unroll
-from tests import oracles
-from tests.variants import CELLS, STEPS, everything, name
-
-B, T, D, H = 3, 6, 2, 3
-PLAIN = Sequential(adjoint=False)
-SCHEDULES = [
-    PLAIN,
-    Sequential(unroll=2, remat=4),
-    *(s for s in everything("lstm_lab.unroll", Schedule) if not isinstance(s, Sequential)),
-]
-
-# `make test` holds a sample to every promise: plain, gated, linear, and with a matrix for a state.
-# `make contract` holds every variant of every cell to them.
-SAMPLE = ("Elman", "GRU", "LSTM", "MinGRU", "LinearAttention")
-FIRST = list({type(cell): cell for cell in reversed(STEPS)}.values())[::-1]
-
-
-def over_cells(cells: list[Cell]) -> pytest.MarkDecorator:
-    """Parametrise over cells, those outside the sample marked for `make contract`."""
-
-    def sampled(cell: Cell) -> bool:
-        return cell in FIRST and type(cell).__name__ in SAMPLE
-
-    return pytest.mark.parametrize(
-        "cell",
-        [
-            pytest.param(cell, marks=() if sampled(cell) else pytest.mark.variant, id=name(cell))
-            for cell in cells
-        ],
-    )
-
-
-every_step = over_cells(STEPS)
-every_cell = over_cells(FIRST)
-both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def double_precision() -> Iterator[None]:
-    """Small differences are errors here; small programs compile sooner when left unoptimised."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    with jax.enable_x64(True):
-        yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-class Problem(NamedTuple):
-    """Arguments of a reading: values to read, and a cotangent for everything it returns."""
-
-    params: Any
-    carry: Any
-    x: np.ndarray
-    lengths: np.ndarray
-    reset: np.ndarray
-    cotangents: tuple[Any, np.ndarray]
-
-
-def draw(tree: Any, seed: int) -> Any:
-    """A tree of the same shapes, filled with normal variates in double precision.
-
-    In NumPy, as all that follows: eager JAX would compile every little operation for every shape.
-    """
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), tree)
-
-
-def problem(cell: Cell, seed: int = 0, d_hidden: int = H) -> Problem:
-    """Random everything: no bias stays zero, one row is empty, one padded, one packed."""
-    drawn = initial(cell, jax.random.key(seed), D, d_hidden)
-    params = jax.tree.map(lambda p, n: np.asarray(p) + n / 4, drawn, draw(drawn, seed))
-    carry = draw(jax.eval_shape(lambda: cell.carry(drawn, B)), seed + 1)
-    x, y = draw((np.empty((B, T, D)), np.empty((B, T, d_hidden))), seed + 2)
-    reset = np.zeros((B, T), bool)
-    reset[0, 4] = reset[2, 0] = True
-    return Problem(params, carry, x, np.array([T, 0, 4]), reset, (draw(carry, seed + 3), y))
-
-
-@partial(jax.jit, static_argnums=(0, 2, 3))
-def initial(cell: Cell, key: Array, d_in: int, d_hidden: int) -> Any:
-    return cell.init(key, d_in, d_hidden)
-
-
-def start(cell: Cell, params: Any) -> Any:
-    """The cell's own initial carry."""
-    return jax.tree.map(np.asarray, cell.carry(cell.prepare(params), B))
-
-
-def put(like: Any, *parts: tuple[Any, Any]) -> Any:
-    """Zeros, but for some places: a NumPy array's `.at[index].set(value)`."""
-    out = np.zeros_like(like)
-    for index, value in parts:
-        out[index] = value
-    return out
-
-
-def plain_problem(cell: Cell) -> Problem:
-    """The same with full rows and no resets."""
-    return problem(cell)._replace(lengths=np.full(B, T), reset=np.zeros((B, T), bool))
-
-
-@lru_cache
-def reading(cell: Cell, reverse: bool = False, schedule: Schedule = Sequential()) -> Any:
-    """A compiled `Problem -> (final carry, y), (d_params, d_carry, d_x)`."""
-
-    @jax.jit
-    def read(params: Any, carry: Any, x: Any, lengths: Any, reset: Any, cotangents: Any) -> Any:
-        def run(params: Any, carry: Any, x: Array) -> Any:
-            how = {"lengths": lengths, "reset": reset, "reverse": reverse, "schedule": schedule}
-            return unroll(cell, params, x, carry=carry, **how)
-
-        out, pull = jax.vjp(run, params, carry, x)
-        return out, pull(cotangents)
-
-    return read
-
-
-def assert_close(got: Any, wanted: Any, tolerance: float = 1e-10) -> None:
-    jax.tree.map(
-        lambda g, w: np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance), got, wanted
-    )
-
-
-def evaluated(tree: Any) -> Any:
-    return jax.tree.map(np.asarray, tree)
-
-
-def inner(a: Any, b: Any) -> Any:
-    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return sum((u * v).sum() for u, v in leaves)
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        pytest.param(cell, marks=() if cell in FIRST else pytest.mark.variant, id=name(cell))
-        for cell in STEPS
-    ],
+from lstm_lab.unroll import unroll
+from tests.cells.contract import (
+    B,
+    D,
+    H,
+    Problem,
+    T,
+    assert_close,
+    draw,
+    evaluated,
+    every_cell,
+    every_cell_read,
+    initial,
+    inner,
+    plain_problem,
+    problem,
+    put,
+    reading,
+    start,
 )
-@pytest.mark.parametrize(
-    "reverse", [False, pytest.param(True, marks=pytest.mark.variant)], ids=["forward", "reverse"]
-)
-def test_the_equations_are_the_papers(cell: Cell, reverse: bool) -> None:
-    oracle = getattr(oracles, type(cell).__name__.lower(), None)
-    if oracle is None:
-        pytest.skip(f"{type(cell).__name__} has no oracle: write one in tests/oracles.py")
-    given = problem(cell)
-    final, y = oracles.unroll(
-        oracle,
-        cell,
-        given.params,
-        tuple(jax.tree.leaves(start(cell, given.params))),
-        given.x,
-        carry=tuple(jax.tree.leaves(given.carry)),
-        lengths=given.lengths,
-        reset=given.reset,
-        reverse=reverse,
-    )
-    (got_final, got_y), _ = reading(cell, reverse)(*given)
-    assert_close((tuple(jax.tree.leaves(got_final)), got_y), (final, y), 1e-12)
+from tests.variants import CELLS, name
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
-@every_step
-@both_ways
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=name)
-def test_schedules_agree_in_outputs_and_every_gradient(
-    cell: Cell, schedule: Schedule, reverse: bool
-) -> None:
-    given, wanted = problem(cell), reading(cell, reverse)
-    try:
-        got = reading(cell, reverse, schedule)(*given)
-    except UsageError as refusal:
-        # Refusing is allowed, silence is not: the message must name the cell.
-        if type(cell).__name__ not in str(refusal):
-            raise
-        return
-    assert_close(got, wanted(*given), 1e-8)
-
-
-@every_step
-@both_ways
+@every_cell_read
 def test_the_gradient_is_what_finite_differences_say(cell: Cell, reverse: bool) -> None:
     given, read, eps = problem(cell), reading(cell, reverse), 1e-5
     at = given[:3]
@@ -215,8 +53,7 @@ def test_the_gradient_is_what_finite_differences_say(cell: Cell, reverse: bool) 
     np.testing.assert_allclose(inner(gradient, direction), slope, rtol=1e-6)
 
 
-@every_step
-@both_ways
+@every_cell_read
 def test_no_output_depends_on_what_has_not_been_read(cell: Cell, reverse: bool) -> None:
     given = plain_problem(cell)
     reached = False
@@ -231,8 +68,7 @@ def test_no_output_depends_on_what_has_not_been_read(cell: Cell, reverse: bool) 
     assert reached
 
 
-@every_step
-@both_ways
+@every_cell_read
 def test_a_sequence_read_in_two_parts_is_the_sequence_read_at_once(
     cell: Cell, reverse: bool
 ) -> None:
@@ -262,8 +98,7 @@ def test_a_sequence_read_in_two_parts_is_the_sequence_read_at_once(
     assert_close(((final, joined(y_1, y_2)), (d_params, d_carry, dx)), read(*given))
 
 
-@every_step
-@both_ways
+@every_cell_read
 def test_packed_sequences_are_the_sequences_kept_apart(cell: Cell, reverse: bool) -> None:
     given, read, border = problem(cell), reading(cell, reverse), 4
     d_final, dy = given.cotangents
@@ -299,8 +134,7 @@ def test_packed_sequences_are_the_sequences_kept_apart(cell: Cell, reverse: bool
     )
 
 
-@every_step
-@both_ways
+@every_cell_read
 @pytest.mark.parametrize("garbage", [1e6, np.nan, np.inf], ids=str)
 def test_padding_reaches_neither_outputs_nor_gradients(
     cell: Cell, reverse: bool, garbage: float
@@ -313,8 +147,7 @@ def test_padding_reaches_neither_outputs_nor_gradients(
     assert_close(read(*filled), read(*given), 0.0)
 
 
-@every_step
-@both_ways
+@every_cell_read
 def test_an_empty_row_returns_the_carry_it_was_given(cell: Cell, reverse: bool) -> None:
     given = problem(cell)
     (final, y), (_, d_carry, dx) = evaluated(reading(cell, reverse)(*given))
@@ -327,55 +160,6 @@ def test_an_empty_row_returns_the_carry_it_was_given(cell: Cell, reverse: bool) 
 
 
 @every_cell
-def test_second_derivatives_are_those_of_the_plain_loop(cell: Cell) -> None:
-    given, plain, eps = problem(cell), reading(cell, schedule=PLAIN), 1e-5
-    at = given[:3]
-    direction = draw(at, 5)
-
-    def slope(at: Any) -> Array:
-        return inner(reading(cell)(*at, *given[3:])[1], direction)
-
-    def gradient(shift: float) -> Any:
-        moved = jax.tree.map(lambda a, d: a + shift * d, at, direction)
-        return evaluated(plain(*moved, *given[3:]))[1]
-
-    second = jax.tree.map(lambda up, down: (up - down) / (2 * eps), gradient(eps), gradient(-eps))
-    assert any(leaf.any() for leaf in jax.tree.leaves(second[0]))
-    assert_close(jax.jit(jax.grad(slope))(at), second, 1e-6)
-
-
-@every_cell
-def test_vmap_over_parameters_is_a_loop_over_them(cell: Cell) -> None:
-    seeds = [problem(cell, seed).params for seed in (0, 10)]
-    given, read = problem(cell), reading(cell)
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *seeds)
-    got = jax.vmap(lambda params: read(params, *given[1:]))(stacked)
-    loop = [evaluated(read(params, *given[1:])) for params in seeds]
-    assert_close(got, jax.tree.map(lambda *leaves: np.stack(leaves), *loop))
-
-
-@every_cell
-def test_forward_mode_works_without_the_adjoint_and_says_so_with_it(cell: Cell) -> None:
-    given = problem(cell)
-    at = given[:3]
-    tangents = draw(at, 9)
-
-    def run(schedule: Schedule) -> Any:
-        def forward(params: Any, carry: Any, x: Array) -> Any:
-            how: dict[str, Any] = {"lengths": given.lengths, "reset": given.reset}
-            return unroll(cell, params, x, carry=carry, schedule=schedule, **how)
-
-        return jax.jit(partial(jax.jvp, forward))(at, tangents)
-
-    _, pushed = run(PLAIN)
-    _, pulled = evaluated(reading(cell)(*given))
-    np.testing.assert_allclose(inner(pushed, given.cotangents), inner(pulled, tangents), rtol=1e-10)
-    # JAX's own words: forward mode does not exist for a custom reverse rule.
-    with pytest.raises(TypeError, match="custom_vjp"):
-        run(Sequential())
-
-
-@every_step
 def test_equal_cells_share_one_compiled_program(cell: Cell) -> None:
     traces = 0
 
@@ -392,7 +176,7 @@ def test_equal_cells_share_one_compiled_program(cell: Cell) -> None:
     assert traces == 1
 
 
-@every_step
+@every_cell
 def test_bfloat16_stays_bfloat16_and_finite(cell: Cell) -> None:
     given = problem(cell)
     params, carry, x = jax.tree.map(lambda a: a.astype(jnp.bfloat16), given[:3])
@@ -404,7 +188,7 @@ def test_bfloat16_stays_bfloat16_and_finite(cell: Cell) -> None:
         assert np.isfinite(np.asarray(leaf, np.float64)).all()
 
 
-@every_step
+@every_cell
 def test_every_method_treats_leading_axes_alike(cell: Cell) -> None:
     given = problem(cell)
     params = cell.prepare(given.params)
