@@ -38,6 +38,19 @@ def lstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors
     return (h, c), h
 
 
+def lstm1997(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Hochreiter and Schmidhuber 1997, section 4; g in [-2, 2] and h in [-1, 1] as in section 5.4."""
+    del cell
+    y, s = carry
+    net_in, net_c, net_out = (
+        W.T @ x + U.T @ y + b
+        for W, U, b in zip(*(np.split(p, 3, axis=-1) for p in params), strict=True)
+    )
+    s = s + sigmoid(net_in) * (4 * sigmoid(net_c) - 2)
+    y = sigmoid(net_out) * (2 * sigmoid(s) - 1)
+    return (y, s), y
+
+
 def gru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
     """Cho et al. 2014, equations 5 to 8, with the reset on either side of the product."""
     (h,) = carry
