@@ -51,6 +51,38 @@ def lstm1997(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vec
     return (y, s), y
 
 
+def layernormlstm(
+    cell: Any, params: Any, carry: Vectors, x: np.ndarray
+) -> tuple[Vectors, np.ndarray]:
+    """Ba et al. 2016, the supplementary material's LSTM, with the biases of both products inside b."""
+    del cell
+    h, c = carry
+
+    def ln(a: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        return gain * (a - a.mean()) / np.sqrt(a.var() + 1e-5)
+
+    a = ln(params.U.T @ h, params.alpha_h) + ln(params.W.T @ x, params.alpha_x) + params.b
+    i, f, g, o = np.split(a, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    h = sigmoid(o) * np.tanh(ln(c, params.alpha_c) + params.beta_c)
+    return (h, c), h
+
+
+def lstmprojection(
+    cell: Any, params: Any, carry: Vectors, x: np.ndarray
+) -> tuple[Vectors, np.ndarray]:
+    """Sak et al. 2014, section 2.2, without peepholes and non-recurrent projection."""
+    del cell
+    r, c = carry
+    i, f, g, o = (
+        W.T @ x + U.T @ r + b
+        for W, U, b in zip(*(np.split(p, 4, axis=-1) for p in params[:3]), strict=True)
+    )
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    r = params.P.T @ (sigmoid(o) * np.tanh(c))
+    return (r, c), r
+
+
 def gru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
     """Cho et al. 2014, equations 5 to 8, with the reset on either side of the product."""
     (h,) = carry
