@@ -71,7 +71,7 @@ def layernormlstm(
 def lstmprojection(
     cell: Any, params: Any, carry: Vectors, x: np.ndarray
 ) -> tuple[Vectors, np.ndarray]:
-    """Sak et al. 2014, section 2.2, without peepholes and non-recurrent projection."""
+    """Sak et al. 2014, the recurrent projection layer, without peepholes and non-recurrent projection."""
     del cell
     r, c = carry
     i, f, g, o = (
@@ -175,6 +175,36 @@ def cornn(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vector
     v = v + cell.dt * driven - cell.dt * cell.gamma * y - cell.dt * cell.epsilon * v
     y = y + cell.dt * v
     return (y, v), y
+
+
+def exprnn(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Lezcano-Casado and Martinez-Rubio 2019: exp by its eigenvalues, modReLU unit by unit."""
+    del cell
+    (h,) = carry
+    A = np.zeros((len(h), len(h)))
+    entry = iter(params.A)
+    for i in range(len(h)):
+        for j in range(i + 1, len(h)):
+            A[i, j] = next(entry)
+    # i (A - Aᵀ) is Hermitian: its eigenvalues are real, and those of A - Aᵀ are -i times as large.
+    angles, V = np.linalg.eigh(1j * (A - A.T))
+    U = ((V * np.exp(-1j * angles)) @ V.conj().T).real
+    a = params.W.T @ x + U.T @ h
+    h = np.array([np.sign(v) * max(abs(v) + b, 0) for v, b in zip(a, params.b, strict=True)])
+    return (h,), h
+
+
+def lem(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Rusch et al. 2022, section 2."""
+    y, z = carry
+    V_1, V_2, V_z, V_y = np.split(params.V, 4, axis=1)
+    b_1, b_2, b_z, b_y = np.split(params.b, 4)
+    W_1, W_2, W_z = np.split(params.W, 3, axis=1)
+    dt = cell.dt * sigmoid(W_1.T @ y + V_1.T @ x + b_1)
+    dt_bar = cell.dt * sigmoid(W_2.T @ y + V_2.T @ x + b_2)
+    z = (1 - dt) * z + dt * np.tanh(W_z.T @ y + V_z.T @ x + b_z)
+    y = (1 - dt_bar) * y + dt_bar * np.tanh(params.W_y.T @ z + V_y.T @ x + b_y)
+    return (y, z), y
 
 
 def minlstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:

@@ -9,7 +9,7 @@
     h_t = P m_t,      y_t = h_t                   the projection: fed back, and the output
 
 H. Sak, A. Senior and F. Beaufays, "Long short-term memory recurrent neural network architectures for large
-scale acoustic modeling" (2014), section 2.2. With n_c cells and n_r < n_c outputs every recurrent matrix
+scale acoustic modeling" (2014). With n_c cells and n_r < n_c outputs every recurrent matrix
 has n_r rows instead of n_c, so memory and parameters are chosen apart. The paper calls P W_rm, and h r.
 
 H is the width of the output, as for every cell: here H = n_r, and c has n_c = `expansion` · H units. What the
