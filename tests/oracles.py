@@ -251,6 +251,20 @@ def lru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors,
     return (h.real, h.imag), (C.T @ h).real + params.D.T @ x
 
 
+def s4d(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Gu et al. 2022, in complex numbers, channel by channel; states are columns of `[N, H]`."""
+    del cell
+    state = carry[0] + 1j * carry[1]
+    u, y = params.W.T @ x, np.zeros(state.shape[1])
+    for h in range(len(y)):
+        A = -np.exp(params.A_log[:, h]) + 1j * params.A_im[:, h]
+        A_bar = np.exp(np.exp(params.log_dt[h]) * A)
+        state[:, h] = A_bar * state[:, h] + (A_bar - 1) / A * u[h]
+        C = params.C_re[:, h] + 1j * params.C_im[:, h]
+        y[h] = 2 * (C @ state[:, h]).real + params.D[h] * u[h]
+    return (state.real, state.imag), y
+
+
 def slstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
     """Beck et al. 2024, section 2.2, first without the stabiliser, then divided by it."""
     h, c, n, m = carry
