@@ -38,6 +38,51 @@ def lstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors
     return (h, c), h
 
 
+def lstm1997(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Hochreiter and Schmidhuber 1997, section 4; g in [-2, 2] and h in [-1, 1] as in section 5.4."""
+    del cell
+    y, s = carry
+    net_in, net_c, net_out = (
+        W.T @ x + U.T @ y + b
+        for W, U, b in zip(*(np.split(p, 3, axis=-1) for p in params), strict=True)
+    )
+    s = s + sigmoid(net_in) * (4 * sigmoid(net_c) - 2)
+    y = sigmoid(net_out) * (2 * sigmoid(s) - 1)
+    return (y, s), y
+
+
+def layernormlstm(
+    cell: Any, params: Any, carry: Vectors, x: np.ndarray
+) -> tuple[Vectors, np.ndarray]:
+    """Ba et al. 2016, the supplementary material's LSTM, with the biases of both products inside b."""
+    del cell
+    h, c = carry
+
+    def ln(a: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        return gain * (a - a.mean()) / np.sqrt(a.var() + 1e-5)
+
+    a = ln(params.U.T @ h, params.alpha_h) + ln(params.W.T @ x, params.alpha_x) + params.b
+    i, f, g, o = np.split(a, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    h = sigmoid(o) * np.tanh(ln(c, params.alpha_c) + params.beta_c)
+    return (h, c), h
+
+
+def lstmprojection(
+    cell: Any, params: Any, carry: Vectors, x: np.ndarray
+) -> tuple[Vectors, np.ndarray]:
+    """Sak et al. 2014, the recurrent projection layer, without peepholes and non-recurrent projection."""
+    del cell
+    r, c = carry
+    i, f, g, o = (
+        W.T @ x + U.T @ r + b
+        for W, U, b in zip(*(np.split(p, 4, axis=-1) for p in params[:3]), strict=True)
+    )
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    r = params.P.T @ (sigmoid(o) * np.tanh(c))
+    return (r, c), r
+
+
 def gru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
     """Cho et al. 2014, equations 5 to 8, with the reset on either side of the product."""
     (h,) = carry
@@ -132,6 +177,36 @@ def cornn(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vector
     return (y, v), y
 
 
+def exprnn(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Lezcano-Casado and Martinez-Rubio 2019: exp by its eigenvalues, modReLU unit by unit."""
+    del cell
+    (h,) = carry
+    A = np.zeros((len(h), len(h)))
+    entry = iter(params.A)
+    for i in range(len(h)):
+        for j in range(i + 1, len(h)):
+            A[i, j] = next(entry)
+    # i (A - Aᵀ) is Hermitian: its eigenvalues are real, and those of A - Aᵀ are -i times as large.
+    angles, V = np.linalg.eigh(1j * (A - A.T))
+    U = ((V * np.exp(-1j * angles)) @ V.conj().T).real
+    a = params.W.T @ x + U.T @ h
+    h = np.array([np.sign(v) * max(abs(v) + b, 0) for v, b in zip(a, params.b, strict=True)])
+    return (h,), h
+
+
+def lem(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Rusch et al. 2022, section 2."""
+    y, z = carry
+    V_1, V_2, V_z, V_y = np.split(params.V, 4, axis=1)
+    b_1, b_2, b_z, b_y = np.split(params.b, 4)
+    W_1, W_2, W_z = np.split(params.W, 3, axis=1)
+    dt = cell.dt * sigmoid(W_1.T @ y + V_1.T @ x + b_1)
+    dt_bar = cell.dt * sigmoid(W_2.T @ y + V_2.T @ x + b_2)
+    z = (1 - dt) * z + dt * np.tanh(W_z.T @ y + V_z.T @ x + b_z)
+    y = (1 - dt_bar) * y + dt_bar * np.tanh(params.W_y.T @ z + V_y.T @ x + b_y)
+    return (y, z), y
+
+
 def minlstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
     """Feng et al. 2024, section 3.2; positive: appendix B."""
     (h,) = carry
@@ -174,6 +249,20 @@ def lru(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors,
     lam = np.exp(-np.exp(params.nu_log) + 1j * np.exp(params.theta_log))
     h = lam * (carry[0] + 1j * carry[1]) + np.exp(params.gamma_log) * (B.T @ x)
     return (h.real, h.imag), (C.T @ h).real + params.D.T @ x
+
+
+def s4d(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """Gu et al. 2022, in complex numbers, channel by channel; states are columns of `[N, H]`."""
+    del cell
+    state = carry[0] + 1j * carry[1]
+    u, y = params.W.T @ x, np.zeros(state.shape[1])
+    for h in range(len(y)):
+        A = -np.exp(params.A_log[:, h]) + 1j * params.A_im[:, h]
+        A_bar = np.exp(np.exp(params.log_dt[h]) * A)
+        state[:, h] = A_bar * state[:, h] + (A_bar - 1) / A * u[h]
+        C = params.C_re[:, h] + 1j * params.C_im[:, h]
+        y[h] = 2 * (C @ state[:, h]).real + params.D[h] * u[h]
+    return (state.real, state.imag), y
 
 
 def slstm(cell: Any, params: Any, carry: Vectors, x: np.ndarray) -> tuple[Vectors, np.ndarray]:

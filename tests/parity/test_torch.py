@@ -10,6 +10,7 @@ import pytest
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lstm import LSTM
+from lstm_lab.cells.lstm_projection import LSTMProjection
 from tests.parity.common import Answer, Case, agree, case, ours, pull_back
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: `make peers` adds it")
@@ -21,18 +22,23 @@ PEERS = {
         lambda *sizes, **kw: torch.nn.RNN(*sizes, nonlinearity="relu", **kw),
     ),
     "LSTM": (LSTM(), lambda *sizes, **kw: torch.nn.LSTM(*sizes, **kw)),
+    "LSTM projection": (
+        LSTMProjection(expansion=3),
+        lambda D, H, **kw: torch.nn.LSTM(D, 3 * H, proj_size=H, **kw),
+    ),
     "GRU": (GRU(), lambda *sizes, **kw: torch.nn.GRU(*sizes, **kw)),
 }
 
 
 def weights(params: Any) -> dict[str, Any]:
     """Transposed matrices, and the bias shared out over torch's two; c_n is the second's alone."""
+    own = {"weight_hr": params.P.T} if hasattr(params, "P") else {}
     ih = hh = params.b / 2
     if hasattr(params, "c_n"):
         H = params.c_n.shape[0]
         ih = jnp.concatenate([ih[: 2 * H], params.b[2 * H :]])
         hh = jnp.concatenate([hh[: 2 * H], params.c_n])
-    return {"weight_ih": params.W.T, "weight_hh": params.U.T, "bias_ih": ih, "bias_hh": hh}
+    return {"weight_ih": params.W.T, "weight_hh": params.U.T, "bias_ih": ih, "bias_hh": hh, **own}
 
 
 def theirs(make: Any, given: Case) -> Answer:

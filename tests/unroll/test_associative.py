@@ -22,6 +22,8 @@ LONG = 10_000
 LONG_GRADIENT = 1_000
 ASSOCIATIVE, PLAIN = Associative(), Sequential(adjoint=False)
 LOOPS = {"scan", "while"}
+# Rounding errors of a float32 over as many steps as the longest memory drawn, S4D's 2,000, are some 1e-4.
+LONG_TOLERANCE = 1e-4
 
 # One variant of each: the contract suite has all of them agree with the loop.
 LINEAR = list({type(cell): cell for cell in STEPS if isinstance(cell, LinearCell)}.values())
@@ -100,14 +102,14 @@ def test_ten_thousand_steps_are_those_of_the_loop(cell: Cell) -> None:
         jax.jit(partial(read, cell, schedule))(*given) for schedule in (ASSOCIATIVE, PLAIN)
     )
     assert np.abs(wanted[1]).max() > 0
-    assert_close(got, wanted, 1e-5)
+    assert_close(got, wanted, LONG_TOLERANCE)
 
 
 @every_linear_cell
 def test_gradients_over_a_thousand_steps_are_those_of_the_loop(cell: Cell) -> None:
     given = problem(cell, LONG_GRADIENT)
     got, wanted = (gradients(cell, schedule, given) for schedule in (ASSOCIATIVE, Sequential()))
-    assert_close(got, wanted, 1e-5)
+    assert_close(got, wanted, LONG_TOLERANCE)
 
 
 @pytest.mark.parametrize("cell", NONLINEAR, ids=name)
