@@ -14,18 +14,13 @@ says how much of the length. For b = 0 it is the identity and the network linear
 Only the H (H - 1) / 2 numbers above the diagonal are parameters, row by row; with a single unit there are
 none, A is None and U = 1. U is computed once per call, in `prepare`, by scaling and squaring.
 
-Initialisation, as in the authors' code: A turns units in pairs, 1 with 2, 3 with 4, by an angle of its own,
-
-- `henaff`: uniform on [-π, π] (M. Henaff, A. Szlam and Y. LeCun 2016);
-- `cayley`: -tan(s/2) with s uniform on [0, π/2] (K. Helfrich, D. Willmott and Q. Ye 2018);
-
-W is normal with variance 2/D and b uniform on [-0.01, 0.01]. The paper trains A with a smaller step size
+Initialisation, as in the authors' code: A turns units in pairs, 1 with 2, 3 with 4, by angles that `Henaff`
+or `Cayley` draw; W is normal with variance 2/D and b uniform on [-0.01, 0.01]. The paper trains A with a smaller step size
 than the rest, which is the optimizer's affair and not done here.
 """
 
 from dataclasses import dataclass
-from math import pi
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +29,7 @@ from jax import Array
 from jax.scipy.linalg import expm
 
 from lstm_lab.cells.base import Cell, check_sizes
+from lstm_lab.cells.initial import Angles, Henaff
 
 # The authors' code.
 BIAS_BOUND = 0.01
@@ -66,19 +62,16 @@ class ExpRNN(Cell):
     """A recurrent cell with an orthogonal recurrent matrix.
 
     Attributes:
-        initialisation: how the angles of A are drawn.
+        angles: how those of A are drawn.
     """
 
-    initialisation: Literal["henaff", "cayley"] = "henaff"
+    angles: Angles = Henaff()
 
     def init(self, key: Array, d_in: int, d_hidden: int) -> ExpRNNParams:
         check_sizes(d_in, d_hidden)
         key_w, key_a, key_b = jax.random.split(key, 3)
         first = np.arange(0, d_hidden - 1, 2)
-        if self.initialisation == "henaff":
-            angle = jax.random.uniform(key_a, first.shape, jnp.float32, -pi, pi)
-        else:
-            angle = -jnp.tan(jax.random.uniform(key_a, first.shape, jnp.float32, 0, pi / 2) / 2)
+        angle = self.angles.draw(key_a, len(first))
         A = jnp.zeros((d_hidden, d_hidden), jnp.float32).at[first, first + 1].set(angle)
         return ExpRNNParams(
             W=jax.random.normal(key_w, (d_in, d_hidden), jnp.float32) * (2 / d_in) ** 0.5,
@@ -113,4 +106,4 @@ class ExpRNN(Cell):
 
     @property
     def label(self) -> str:
-        return "expRNN" if self.initialisation == "henaff" else f"expRNN {self.initialisation}"
+        return "expRNN" if self.angles == Henaff() else f"expRNN {self.angles.label}"

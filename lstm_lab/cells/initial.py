@@ -2,7 +2,9 @@
 
 `Uniform`, `Normal`, `Orthogonal` and `Identity` draw a matrix; one that stands for several gates, such as
 an LSTM's U `[H, 4H]`, is drawn gate by gate. `ForgetBias` and `Chrono` set the biases that say how long a
-gated cell keeps things before it has learned anything. `Ring` draws the complex poles of a linear cell.
+gated cell keeps things before it has learned anything. `Ring` draws the complex poles of a linear cell,
+`LinFrequencies` and `InvFrequencies` set those of a state space model, and `Henaff` and `Cayley` draw the
+angles of a rotation.
 """
 
 from abc import ABC, abstractmethod
@@ -247,6 +249,79 @@ class Ring(Initialiser):
             "" if self.max_phase == 6.28 else f"phase {self.max_phase:.3g}",
         ]
         return " ".join(filter(None, parts))
+
+
+class Angles(Initialiser):
+    """How far a rotation turns each pair of units."""
+
+    @abstractmethod
+    def draw(self, key: Array, pairs: int) -> Array:
+        """Draw an angle for each pair, in radians, float32 `[pairs]`."""
+
+
+@dataclass(frozen=True)
+class Henaff(Angles):
+    """Uniform on [-π, π].
+
+    M. Henaff, A. Szlam and Y. LeCun, "Recurrent orthogonal networks and long-memory tasks" (2016).
+    """
+
+    def draw(self, key: Array, pairs: int) -> Array:
+        return jax.random.uniform(key, (pairs,), jnp.float32, -pi, pi)
+
+    @property
+    def label(self) -> str:
+        return "henaff"
+
+
+@dataclass(frozen=True)
+class Cayley(Angles):
+    """-tan(s/2) with s uniform on [0, π/2]: small turns.
+
+    K. Helfrich, D. Willmott and Q. Ye, "Orthogonal recurrent neural networks with scaled Cayley
+    transform" (2018).
+    """
+
+    def draw(self, key: Array, pairs: int) -> Array:
+        return -jnp.tan(jax.random.uniform(key, (pairs,), jnp.float32, 0, pi / 2) / 2)
+
+    @property
+    def label(self) -> str:
+        return "cayley"
+
+
+class Frequencies(Initialiser):
+    """The imaginary parts of a state space model's poles; A. Gu, A. Gupta, K. Goel and C. Ré, "On the
+    parameterization and initialization of diagonal state space models" (2022)."""
+
+    @abstractmethod
+    def of(self, states: int) -> Array:
+        """Give N frequencies, in radians per unit of time, float32 `[N]`."""
+
+
+@dataclass(frozen=True)
+class LinFrequencies(Frequencies):
+    """S4D-Lin: π n, in equal steps."""
+
+    def of(self, states: int) -> Array:
+        return pi * jnp.arange(states, dtype=jnp.float32)
+
+    @property
+    def label(self) -> str:
+        return "Lin"
+
+
+@dataclass(frozen=True)
+class InvFrequencies(Frequencies):
+    """S4D-Inv: (2N / π) (2N / (2n + 1) - 1) for N states, crowded towards the low end."""
+
+    def of(self, states: int) -> Array:
+        n, N = jnp.arange(states, dtype=jnp.float32), 2 * states
+        return N / pi * (N / (2 * n + 1) - 1)
+
+    @property
+    def label(self) -> str:
+        return "Inv"
 
 
 def unlike_torch(recurrent: Weights, input: Weights) -> str:

@@ -11,12 +11,8 @@ models" (2022): the model with zero-order hold, B held at one since only its pro
 real part of A negative whatever is learned. The paper calls the state x. Nothing sees the input but
 through B̄, so the recurrence is linear and constant and any schedule that serves linear cells runs it.
 
-Initialisation: the real part of A is -1/2, and the imaginary part for n = 0 to N - 1 is
-
-- `lin`: π n, S4D-Lin: frequencies in equal steps;
-- `inv`: (2N / π) (2N / (2n + 1) - 1), S4D-Inv: frequencies that crowd towards the low end.
-
-Δ is log-uniform on [0.001, 0.1] over the channels, C complex normal of variance 1, D normal of variance 1,
+Initialisation: the real part of A is -1/2, the imaginary part that of S4D-Lin, `LinFrequencies`, or of
+S4D-Inv, `InvFrequencies`. Δ is log-uniform on [0.001, 0.1] over the channels, C complex normal of variance 1, D normal of variance 1,
 all as in the authors' code. A channel's states fade by e in 2/Δ steps: 20 to 2,000. So long a memory adds up
 rounding errors: to some 1e-4 in single precision, under any schedule.
 
@@ -27,15 +23,15 @@ here, neither activation nor mixing of channels after it: units meet in the laye
 """
 
 from dataclasses import dataclass
-from math import log, pi
-from typing import Literal, NamedTuple
+from math import log
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from lstm_lab.cells.base import LinearCell, check_sizes
+from lstm_lab.cells.initial import Frequencies, LinFrequencies
 from lstm_lab.errors import UsageError
 
 # The authors' code.
@@ -80,14 +76,14 @@ class S4D(LinearCell):
 
     Attributes:
         state: N, complex states per channel, each one of a conjugate pair.
-        initialisation: the imaginary part of A.
+        frequencies: the imaginary part of A.
 
     Raises:
         UsageError: `state` is below 1.
     """
 
     state: int = 8
-    initialisation: Literal["lin", "inv"] = "lin"
+    frequencies: Frequencies = LinFrequencies()
 
     def __post_init__(self) -> None:
         if self.state < 1:
@@ -96,10 +92,7 @@ class S4D(LinearCell):
     def init(self, key: Array, d_in: int, d_hidden: int) -> S4DParams:
         check_sizes(d_in, d_hidden)
         key_w, key_dt, key_c, key_d = jax.random.split(key, 4)
-        n, N = np.arange(self.state), self.state
-        frequency = (
-            pi * n if self.initialisation == "lin" else 2 * N / pi * (2 * N / (2 * n + 1) - 1)
-        )
+        N = self.state
         C = jax.random.normal(key_c, (2, N, d_hidden), jnp.float32) * 0.5**0.5
         return S4DParams(
             W=jax.random.normal(key_w, (d_in, d_hidden), jnp.float32) * d_in**-0.5,
@@ -107,7 +100,7 @@ class S4D(LinearCell):
                 key_dt, (d_hidden,), jnp.float32, log(SHORTEST), log(LONGEST)
             ),
             A_log=jnp.full((N, d_hidden), log(0.5), jnp.float32),
-            A_im=jnp.tile(jnp.asarray(frequency[:, None], jnp.float32), d_hidden),
+            A_im=jnp.tile(self.frequencies.of(N)[:, None], d_hidden),
             C_re=C[0],
             C_im=C[1],
             D=jax.random.normal(key_d, (d_hidden,), jnp.float32),
@@ -157,5 +150,5 @@ class S4D(LinearCell):
 
     @property
     def label(self) -> str:
-        name = "S4D-Lin" if self.initialisation == "lin" else "S4D-Inv"
+        name = f"S4D-{self.frequencies.label}"
         return name if self.state == 8 else f"{name} state {self.state}"

@@ -9,6 +9,7 @@ import pytest
 
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.exp_rnn import ExpRNN, ExpRNNCarry, ExpRNNParams
+from lstm_lab.cells.initial import Cayley
 from lstm_lab.unroll import unroll
 
 D, H = 5, 7
@@ -48,7 +49,7 @@ def test_henaff_turns_pairs_of_units_by_angles_of_a_full_turn() -> None:
 
 
 def test_cayley_turns_pairs_of_units_one_way_by_one_radian_at_most() -> None:
-    _, U = drawn(ExpRNN(initialisation="cayley"), 200)
+    _, U = drawn(ExpRNN(Cayley()), 200)
     above = U[np.arange(0, 200, 2), np.arange(1, 200, 2)]
     # The tangent of π/4 is 1, and the rotations go one way.
     assert -np.sin(1) <= above.min() < -0.75

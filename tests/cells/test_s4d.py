@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lstm_lab.cells.initial import InvFrequencies
 from lstm_lab.cells.s4d import S4D, S4DCarry, S4DParams
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll import unroll
@@ -44,7 +45,7 @@ def test_lin_starts_with_frequencies_in_equal_steps(params: S4DParams) -> None:
 
 
 def test_inv_starts_with_inverse_frequencies() -> None:
-    params = S4D(state=N, initialisation="inv").init(jax.random.key(0), D, H)
+    params = S4D(state=N, frequencies=InvFrequencies()).init(jax.random.key(0), D, H)
     # 6/π (6 - 1), 6/π (2 - 1) and 6/π (6/5 - 1)
     wanted = np.tile(-0.5 + 1j * np.array([[30], [6], [1.2]]) / pi, H)
     np.testing.assert_allclose(continuous(params), wanted, rtol=1e-5)
@@ -98,4 +99,4 @@ def test_a_channel_without_state_is_refused(state: int) -> None:
 
 def test_the_label_names_the_initialisation_and_another_state() -> None:
     assert S4D().label == "S4D-Lin"
-    assert S4D(32, "inv").label == "S4D-Inv state 32"
+    assert S4D(32, InvFrequencies()).label == "S4D-Inv state 32"
