@@ -46,7 +46,7 @@ then the fallback's loop always runs, and so does the call, which keeps quiet if
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -56,7 +56,8 @@ from jax import Array, lax
 
 from lstm_lab.cells.base import Carry, Cell, Params
 from lstm_lab.errors import UsageError
-from lstm_lab.unroll.base import Schedule, Steps, over
+from lstm_lab.unroll.base import Schedule, Steps
+from lstm_lab.unroll.equations import Given, System, pose
 from lstm_lab.unroll.linear import damped_prefixes, prefixes
 from lstm_lab.unroll.run import arguments
 
@@ -113,18 +114,21 @@ class Newton(Schedule):
     def run(
         self, cell: Cell, params: Params, carry: Carry, start: Carry, steps: Steps, reverse: bool
     ) -> tuple[Carry, Array]:
-        system, given = _pose(cell, params, carry, start, steps, reverse)
-        s, _ = _solve(self, system, lax.stop_gradient(given))
+        system, given = pose(cell, params, carry, start, steps, reverse)
+        s, report = _solve(self, system, lax.stop_gradient(given))
         s = _implicit(self, system, given, s)
         # Once more through every step, which is where ordinary derivatives begin.
         after, y = system.advance(given, s)
+        if self.fallback == "nan":
+            # The first output reads the carry given, which no failure reaches.
+            y = y + jnp.where(report.converged, 0.0, jnp.nan).astype(y.dtype)
         return system.carry(after[-1]), y[::-1] if reverse else y
 
 
 def newton_report(
     cell: Cell, params: Params, x: Array, *, schedule: Newton = Newton(), **how: Any
 ) -> Report:
-    """Say how the iteration over a batch goes, without its results; works under `jax.jit`.
+    """Say how the iteration over a batch goes, without its results; works under `jax.jit` and logs nothing.
 
     Args:
         cell: the step.
@@ -140,8 +144,8 @@ def newton_report(
         UsageError: as `unroll`.
     """
     reverse = how.pop("reverse", False)
-    system, given = _pose(cell, *arguments(cell, params, x, reverse=reverse, **how), reverse)
-    return _solve(schedule, system, given)[1]
+    system, given = pose(cell, *arguments(cell, params, x, reverse=reverse, **how), reverse)
+    return _solve(replace(schedule, logger=""), system, given)[1]
 
 
 _failed = 0
@@ -160,107 +164,6 @@ def forget_failures() -> None:
     jax.effects_barrier()
     with _counting:
         _failed = 0
-
-
-class _Given(NamedTuple):
-    """What the equations hold besides s: carry and start `[B, n]`, z `[T, B, G]` or one step's `[B, G]`."""
-
-    params: Params
-    carry: Array
-    start: Array
-    z: Array
-    mask: Array | None
-    restart: Array | None
-
-
-@dataclass(frozen=True)
-class _System:
-    """The equations s_t = f_t(s_{t-1}) of one cell, the carry of a row laid out as n numbers."""
-
-    cell: Cell
-    tree: jax.tree_util.PyTreeDef
-    shapes: tuple[tuple[int, ...], ...]
-
-    def flat(self, carry: Carry) -> Array:
-        leaves = zip(jax.tree.leaves(carry), self.shapes, strict=True)
-        parts = [leaf.reshape(*leaf.shape[: leaf.ndim - len(shape)], -1) for leaf, shape in leaves]
-        return jnp.concatenate(parts, axis=-1)
-
-    def carry(self, s: Array) -> Carry:
-        leaves, begin = [], 0
-        for shape in self.shapes:
-            size = jnp.zeros(shape).size
-            leaves.append(s[..., begin : begin + size].reshape(*s.shape[:-1], *shape))
-            begin += size
-        return jax.tree.unflatten(self.tree, leaves)
-
-    def enter(self, given: _Given, before: Array) -> Array:
-        """The carry a step reads: the one before it, or the start if the step restarts."""
-        if given.restart is None:
-            return before
-        return jnp.where(given.restart[..., None], given.start, before)
-
-    def step(self, given: _Given, before: Array) -> tuple[Array, Array]:
-        """One step, or each of T: the carry after it `[..., B, n]` and the output, from the carry before it."""
-        before = self.enter(given, before)
-        carry = self.carry(before)
-        r = self.cell.recur(given.params, carry)
-        carry, y = self.cell.gates(given.params, carry, given.z, r)
-        after = self.flat(carry)
-        if given.mask is not None:
-            mask = given.mask[..., None]
-            after, y = jnp.where(mask, after, before), jnp.where(mask, y, jnp.zeros_like(y))
-        return after, y
-
-    def before(self, given: _Given, s: Array) -> Array:
-        return jnp.concatenate([given.carry[None], s[:-1]])
-
-    def advance(self, given: _Given, s: Array) -> tuple[Array, Array]:
-        return self.step(given, self.before(given, s))
-
-    def jacobians(self, given: _Given, s: Array, form: str) -> Array:
-        """Every J_t `[T, B, n, n]`, or their diagonals `[T, B, n]`."""
-        units = jnp.eye(s.shape[-1], dtype=s.dtype)
-
-        def recur(before: Array) -> Array:
-            return self.cell.recur(given.params, self.carry(before))
-
-        def gates(before: Array, r: Array) -> Array:
-            return self.flat(self.cell.gates(given.params, self.carry(before), given.z, r)[0])
-
-        before = self.enter(given, self.before(given, s))
-        _, push = jax.linearize(gates, before, recur(before))
-        # `recur` is affine, so its derivative is the same at every step and row: one product, not T B.
-        _, push_recur = jax.linearize(recur, units[0])
-
-        def column(unit: Array) -> Array:
-            moved = push_recur(unit)
-            return push(*(jnp.broadcast_to(v, (*s.shape[:-1], *v.shape)) for v in (unit, moved)))
-
-        if form == "full":
-            J, kept = jnp.moveaxis(jax.vmap(column)(units), 0, -1), units
-        else:
-            # One column at a time: together they would be the whole Jacobian.
-            J = jnp.moveaxis(lax.map(lambda unit: column(unit) @ unit, units), 0, -1)
-            kept = jnp.ones_like(units[0])
-        if given.mask is not None:
-            J = jnp.where(over(given.mask, J), J, kept)
-        if given.restart is not None:
-            J = jnp.where(over(given.restart, J), jnp.zeros_like(J), J)
-        return J
-
-
-def _pose(
-    cell: Cell, params: Params, carry: Carry, start: Carry, steps: Steps, reverse: bool
-) -> tuple[_System, _Given]:
-    """Write a reading as equations in reading order."""
-    if reverse:
-        steps = jax.tree.map(lambda a: a[::-1], steps)
-    shapes = tuple(leaf.shape[1:] for leaf in jax.tree.leaves(carry))
-    system = _System(cell, jax.tree.structure(carry), shapes)
-    z = cell.project(params, steps.x)
-    given = _Given(params, system.flat(carry), system.flat(start), z, steps.mask, steps.restart)
-    return system, given
 
 
 def _iterate(
@@ -292,7 +195,7 @@ def _iterate(
     return x, Report(i, left, left <= tolerance)
 
 
-def _solve(newton: Newton, system: _System, given: _Given) -> tuple[Array, Report]:
+def _solve(newton: Newton, system: System, given: Given) -> tuple[Array, Report]:
     """Find s `[T, B, n]`. The guess is the carry given: right from the start for a row of length zero."""
 
     def correction(s: Array, r: Array) -> Array:
@@ -304,7 +207,7 @@ def _solve(newton: Newton, system: _System, given: _Given) -> tuple[Array, Repor
             after, _ = system.step(given._replace(**steps), before)
             return after, after
 
-        return lax.scan(step, given.carry, _per_step(given))[1]
+        return lax.scan(step, given.carry, given.per_step())[1]
 
     guess = jnp.broadcast_to(given.carry, (len(given.z), *given.carry.shape))
     s, report = _iterate(
@@ -313,83 +216,98 @@ def _solve(newton: Newton, system: _System, given: _Given) -> tuple[Array, Repor
     return _settled(newton, system.cell, "states", s, report, loop), report
 
 
-def _per_step(given: _Given) -> dict[str, Array | None]:
-    return {"z": given.z, "mask": given.mask, "restart": given.restart}
-
-
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _implicit(newton: Newton, system: _System, given: _Given, s: Array) -> Array:
+def _implicit(newton: Newton, system: System, given: Given, s: Array) -> Array:
     """Return the solution s unchanged; its derivative is that of the equations it solves."""
     del newton, system, given
     return s
 
 
-def _fwd(newton: Newton, system: _System, given: _Given, s: Array) -> Any:
-    # What is kept is a function of the parameters too, which second derivatives must see.
+def _implicit_fwd(newton: Newton, system: System, given: Given, s: Array) -> Any:
+    # What is kept depends on the parameters too, which second derivatives must see.
     s = _implicit(newton, system, given, s)
     return s, (given, s)
 
 
-def _bwd(newton: Newton, system: _System, kept: Any, ds: Array) -> tuple[_Given, None]:
+def _implicit_bwd(newton: Newton, system: System, kept: Any, ds: Array) -> tuple[Given, None]:
     given, s = kept
-    adjoint = _adjoint(newton, system, given, s, ds)
-
-    def after(*arrays: Any) -> Array:
-        return system.advance(_Given(*arrays, given.mask, given.restart), s)[0]
-
-    return _Given(*jax.vjp(after, *given[:4])[1](adjoint), None, None), None
+    adjoint = _linear(newton, system, True, given, s, ds)
+    _, pull = _vjp(lambda given: system.advance(given, s)[0], given)
+    return pull(adjoint)[0], None
 
 
-_implicit.defvjp(_fwd, _bwd)
+_implicit.defvjp(_implicit_fwd, _implicit_bwd)
 
 
-def _adjoint(newton: Newton, system: _System, given: _Given, s: Array, ds: Array) -> Array:
-    """Solve λ_t = J_{t+1}ᵀ λ_{t+1} + ds_t for all steps, `[T, B, n]`."""
-    fixed = lax.stop_gradient((given, s))
-    J = system.jacobians(*fixed, newton.form)
-    # Step t hears of step t + 1, and the last of none.
-    J_next = jnp.concatenate([J[1:], jnp.zeros_like(J[:1])])
-    J_next = jnp.swapaxes(J_next, -1, -2) if newton.form == "full" else J_next
-
-    def equations(adjoint: Array) -> Array:
-        return adjoint - jax.vjp(lambda s: system.advance(given, s)[0], s)[1](adjoint)[0]
-
-    def loop(ds: Array) -> Array:
-        given, s = fixed
-
-        def step(heard: Array, now: Any) -> tuple[Array, Array]:
-            ds, before, steps = now
-            one = given._replace(**steps)
-            adjoint = heard + ds
-            _, pull = jax.vjp(lambda before: system.step(one, before)[0], before)
-            return pull(adjoint)[0], adjoint
-
-        steps = (ds, system.before(given, s), _per_step(given))
-        return lax.scan(step, jnp.zeros_like(ds[0]), steps, reverse=True)[1]
-
-    def solve(
-        correction: Callable[[Array], Array],
-        loop: Callable[[Array], Array],
-        equations: Callable[[Array], Array],
-        b: Array,
-    ) -> Array:
-        least = float(jnp.finfo(b.dtype).tiny)
-        x, report = _iterate(
-            newton, lambda x: b - equations(x), lambda _, r: correction(r), b, least
-        )
-        return _settled(newton, system.cell, "adjoint", x, report, lambda: loop(b))
-
-    # A solve that is told its equations has derivatives of every order, whatever its iterations are.
-    return lax.custom_linear_solve(
-        equations,
-        ds,
-        partial(solve, lambda r: prefixes(J_next, r, reverse=True), loop),
-        partial(
-            solve,
-            lambda r: prefixes(J, r),
-            lambda b: jax.linear_transpose(loop, b)(b)[0],
-        ),
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _linear(
+    newton: Newton, system: System, adjoint: bool, given: Given, s: Array, b: Array
+) -> Array:
+    """Solve x_t = J_t x_{t-1} + b_t for all steps, or its adjoint x_t = J_{t+1}ᵀ x_{t+1} + b_t."""
+    J = system.jacobians(given, s, newton.form)
+    if adjoint:
+        # Step t hears of step t + 1, and the last of none.
+        J = jnp.concatenate([J[1:], jnp.zeros_like(J[:1])])
+        J = jnp.swapaxes(J, -1, -2) if newton.form == "full" else J
+    x, report = _iterate(
+        newton,
+        lambda x: b + _product(system, adjoint, given, s, x) - x,
+        lambda _, r: prefixes(J, r, reverse=adjoint),
+        guess=b,
+        scale=float(jnp.finfo(b.dtype).tiny),
     )
+
+    def loop(b: Array) -> Array:
+        def step(heard: Array, now: Any) -> tuple[Array, Array]:
+            b, before, steps = now
+            x = heard + b
+            one = given._replace(**steps)
+            return jax.vjp(lambda v: system.step(one, v)[0], before)[1](x)[0], x
+
+        steps = (b, system.before(given, s), given.per_step())
+        return lax.scan(step, jnp.zeros_like(b[0]), steps, reverse=True)[1]
+
+    def looped() -> Array:
+        return loop(b) if adjoint else jax.linear_transpose(loop, b)(b)[0]
+
+    return _settled(newton, system.cell, "gradient", x, report, looped)
+
+
+def _product(system: System, adjoint: bool, given: Given, s: Array, x: Array) -> Array:
+    """J_t x_{t-1} for all steps, or J_{t+1}ᵀ x_{t+1}."""
+
+    def advance(s: Array) -> Array:
+        return system.advance(given, s)[0]
+
+    return jax.vjp(advance, s)[1](x)[0] if adjoint else jax.jvp(advance, (s,), (x,))[1]
+
+
+def _linear_fwd(
+    newton: Newton, system: System, adjoint: bool, given: Given, s: Array, b: Array
+) -> Any:
+    x = _linear(newton, system, adjoint, given, s, b)
+    return x, (given, s, x)
+
+
+def _linear_bwd(
+    newton: Newton, system: System, adjoint: bool, kept: Any, dx: Array
+) -> tuple[Given, Array, Array]:
+    given, s, x = kept
+    db = _linear(newton, system, not adjoint, given, s, dx)
+    _, pull = _vjp(lambda given, s: _product(system, adjoint, given, s, x), given, s)
+    return (*pull(db), db)
+
+
+_linear.defvjp(_linear_fwd, _linear_bwd)
+
+
+def _vjp(function: Callable[..., Array], given: Given, *arrays: Array) -> Any:
+    """As `jax.vjp`, of what the equations hold but its booleans."""
+
+    def of(numbers: Given, *arrays: Array) -> Array:
+        return function(numbers._replace(mask=given.mask, restart=given.restart), *arrays)
+
+    return jax.vjp(of, given._replace(mask=None, restart=None), *arrays)
 
 
 def _settled(
