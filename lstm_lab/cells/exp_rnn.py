@@ -15,8 +15,8 @@ Only the H (H - 1) / 2 numbers above the diagonal are parameters, row by row; wi
 none, A is None and U = 1. U is computed once per call, in `prepare`, by scaling and squaring.
 
 Initialisation, as in the authors' code: A turns units in pairs, 1 with 2, 3 with 4, by angles that `Henaff`
-or `Cayley` draw; W is normal with variance 2/D and b uniform on [-0.01, 0.01]. The paper trains A with a smaller step size
-than the rest, which is the optimizer's affair and not done here.
+or `Cayley` draw; W is normal with variance 2/D and b uniform on [-0.01, 0.01]. The paper trains A with a
+smaller step size than the rest, which is the optimizer's affair and not done here.
 """
 
 from dataclasses import dataclass

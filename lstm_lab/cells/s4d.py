@@ -12,9 +12,9 @@ real part of A negative whatever is learned. The paper calls the state x. Nothin
 through B̄, so the recurrence is linear and constant and any schedule that serves linear cells runs it.
 
 Initialisation: the real part of A is -1/2, the imaginary part that of S4D-Lin, `LinFrequencies`, or of
-S4D-Inv, `InvFrequencies`. Δ is log-uniform on [0.001, 0.1] over the channels, C complex normal of variance 1, D normal of variance 1,
-all as in the authors' code. A channel's states fade by e in 2/Δ steps: 20 to 2,000. So long a memory adds up
-rounding errors: to some 1e-4 in single precision, under any schedule.
+S4D-Inv, `InvFrequencies`. Δ is log-uniform on [0.001, 0.1] over the channels, C complex normal of variance
+1, D normal of variance 1, all as in the authors' code. A channel's states fade by e in 2/Δ steps: 20 to
+2,000. So long a memory adds up rounding errors: to some 1e-4 in single precision, under any schedule.
 
 Differs from the paper in W, there part of the block around the model, here a matrix without bias drawn with
 variance one over the number of inputs, so that D features become H channels. Nothing else of that block is

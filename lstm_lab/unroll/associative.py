@@ -37,7 +37,7 @@ class Associative(Schedule):
         if not isinstance(cell, LinearCell):
             raise UsageError(
                 f"Associative: {type(cell).__name__} is not linear in its carry, so its steps do not "
-                "compose: run it with Sequential"
+                "compose: run it with Sequential or Newton"
             )
         mask = steps.mask
         z = cell.project(params, steps.x)

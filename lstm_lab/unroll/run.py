@@ -10,6 +10,8 @@ Three rules hold under every schedule and in both directions:
 - A row of length zero returns the carry it was given.
 """
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -53,6 +55,43 @@ def unroll(
     Raises:
         UsageError: a shape does not fit, or both `mask` and `lengths` are given.
     """
+    how: dict[str, Any] = {"carry": carry, "mask": mask, "lengths": lengths, "reset": reset}
+    given = arguments(cell, params, x, **how, reverse=reverse, key=key)
+    final, y = schedule.run(cell, *given, reverse)
+    return final, jnp.swapaxes(y, 0, 1)
+
+
+class Arguments(NamedTuple):
+    """What a schedule reads besides the cell and the direction, as `Schedule.run` describes it."""
+
+    params: Params
+    carry: Carry
+    start: Carry
+    steps: Steps
+
+
+def arguments(
+    cell: Cell,
+    params: Params,
+    x: Array,
+    *,
+    carry: Carry | None = None,
+    mask: Array | None = None,
+    lengths: Array | None = None,
+    reset: Array | None = None,
+    reverse: bool = False,
+    key: Array | None = None,
+) -> Arguments:
+    """Check what `unroll` was given, prepare the parameters, and put time first.
+
+    Args: as `unroll`.
+
+    Returns:
+        The arguments of `Schedule.run`.
+
+    Raises:
+        UsageError: as `unroll`.
+    """
     mask = _valid_steps(x, mask, lengths)
     if mask is not None:
         # Whatever stands in the padding, a NaN even, must reach neither outputs nor gradients.
@@ -73,8 +112,7 @@ def unroll(
         # Read backwards, a sequence is entered at its last step: the one before the next one's first.
         restart = jnp.roll(reset, -1, axis=1).at[:, -1].set(False)
     steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), Steps(x, mask, restart))
-    final, y = schedule.run(cell, params, carry, start, steps, reverse)
-    return final, jnp.swapaxes(y, 0, 1)
+    return Arguments(params, carry, start, steps)
 
 
 def _valid_steps(x: Array, mask: Array | None, lengths: Array | None) -> Array | None:

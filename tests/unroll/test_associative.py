@@ -114,7 +114,9 @@ def test_gradients_over_a_thousand_steps_are_those_of_the_loop(cell: Cell) -> No
 
 @pytest.mark.parametrize("cell", NONLINEAR, ids=name)
 def test_a_nonlinear_cell_is_refused_by_name_with_what_to_do(cell: Cell) -> None:
-    with pytest.raises(UsageError, match=rf"{type(cell).__name__} is not linear.*Sequential"):
+    with pytest.raises(
+        UsageError, match=rf"{type(cell).__name__} is not linear.*Sequential or Newton"
+    ):
         read(cell, ASSOCIATIVE, *problem(cell, T))
 
 

@@ -12,7 +12,7 @@ from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lru import LRU
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.cells.min_gru import MinGRU
-from lstm_lab.unroll import Associative, Schedule, Sequential, unroll
+from lstm_lab.unroll import Associative, Newton, Schedule, Sequential, unroll
 from tests.variants import name
 
 B, T, D, H = 4, 32, 3, 8
@@ -26,6 +26,9 @@ B, T, D, H = 4, 32, 3, 8
         (GRU(), Sequential(remat=8)),
         (LRU(), Associative()),
         (MinGRU(), Associative()),
+        # A call to the host, which tells of failures, is what an export cannot hold.
+        (LSTM(), Newton(logger="")),
+        (GRU(), Newton(form="diagonal", damping=0.1, fallback="sequential", logger="")),
     ],
     ids=name,
 )
