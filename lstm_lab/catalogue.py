@@ -1,4 +1,4 @@
-"""What the lab holds: every cell, task, schedule and probe, with its fields and their defaults."""
+"""What the lab holds: every cell, regulariser, task, schedule and probe, with its fields and their defaults."""
 
 import dataclasses
 import inspect
@@ -9,10 +9,10 @@ from lstm_lab.discover import subclasses
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
-    """Collect the inhabitants of the four rooms.
+    """Collect the inhabitants of the rooms.
 
     Returns:
-        For each of "cells", "tasks", "schedules" and "probes" a list of entries with "name",
+        For each of "cells", "regularisers", "tasks", "schedules" and "probes" a list of entries with "name",
         "summary" (the first line of its docstring) and "fields" (defaults by name).
     """
     from lstm_lab.cells.base import Cell
@@ -22,6 +22,7 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
 
     rooms: dict[str, tuple[str, type]] = {
         "cells": ("cells", Cell),
+        "regularisers": ("regularisers", object),
         "tasks": ("tasks", Task),
         "schedules": ("unroll", Schedule),
         "probes": ("probe", Probe),

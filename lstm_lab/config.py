@@ -107,7 +107,13 @@ def known() -> dict[str, type]:
     from lstm_lab.text.sampling import Sampling
     from lstm_lab.unroll.base import Schedule
 
-    rooms = {"cells": Cell, "tasks": Task, "unroll": Schedule, "probe": Probe}
+    rooms: dict[str, type] = {
+        "cells": Cell,
+        "regularisers": object,
+        "tasks": Task,
+        "unroll": Schedule,
+        "probe": Probe,
+    }
     found = [cls for room, base in rooms.items() for cls in subclasses(f"lstm_lab.{room}", base)]
     found += [Claim, Evaluation, Experiment, Hidden, Model, Optimizer, ParameterBudget]
     found += [Sampling, Trial]
