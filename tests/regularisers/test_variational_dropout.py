@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("double_precision")
 def test_masks_are_the_same_at_every_step_and_others_in_every_row() -> None:
     cell = VariationalDropout(LSTM(), input=0.25, state=0.5, output=0.75)
     params = problem(cell, d_hidden=40).params
-    masks = np.asarray(cell.disturb(params, np.ones((30, 5, 40)), jax.random.key(0)))
+    masks = np.asarray(cell.disturb(params, jnp.ones((30, 5, 40)), jax.random.key(0)))
     assert masks.shape == (30, 5, 120)
     assert np.array_equal(masks, np.broadcast_to(masks[:, :1], masks.shape))
     for mask, rate in zip(np.split(masks[:, 0], 3, axis=-1), (0.25, 0.5, 0.75), strict=True):
@@ -37,11 +38,16 @@ def test_masks_are_the_same_at_every_step_and_others_in_every_row() -> None:
 def test_masks_act_on_the_input_the_recurrent_product_and_the_output_alone(inner: Cell) -> None:
     cell = VariationalDropout(inner, input=0.5, state=0.5, output=0.5)
     given = problem(cell)
-    disturbed = np.asarray(cell.disturb(given.params, given.x, jax.random.key(1)))
+    disturbed = np.asarray(cell.disturb(given.params, jnp.asarray(given.x), jax.random.key(1)))
     x, m_h, m_y = np.split(disturbed[:, 0], [D, D + H], axis=-1)
     assert all((m == 0).any() and m.any() for m in (x, m_h, m_y))
-    z = cell.project(given.params, disturbed)[:, 0]
-    after, y = cell.gates(given.params, given.carry, z, cell.recur(given.params, given.carry))
+
+    @jax.jit
+    def step(x: jax.Array) -> Any:
+        z, r = cell.project(given.params, x), cell.recur(given.params, given.carry)
+        return cell.gates(given.params, given.carry, z, r)
+
+    after, y = step(jnp.asarray(disturbed[:, 0]))
     oracle = getattr(oracles, type(inner).__name__.lower())
     for row in range(B):
         # Dropping a state on its way into a product is dropping the rows of the matrix it meets.
@@ -64,7 +70,7 @@ def test_without_a_state_mask_the_product_stays_outside_the_gates() -> None:
 def test_nested_masks_multiply() -> None:
     cell = VariationalDropout(VariationalDropout(MinGRU(), input=0.5), input=0.5)
     given = problem(cell)
-    x = np.asarray(cell.disturb(given.params, np.ones((50, T, D)), jax.random.key(0)))
+    x = np.asarray(cell.disturb(given.params, jnp.ones((50, T, D)), jax.random.key(0)))
     assert {*np.unique(x)} == {0, 4}
     assert 0 < (x == 4).mean() < 0.5
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -61,7 +62,9 @@ def test_a_dropped_weight_gets_no_gradient() -> None:
 
     @jax.jit
     def gradient(key: jax.Array) -> Any:
-        return jax.grad(lambda p: unroll(cell, p, given.x, key=key)[1].sum())(given.params)
+        return jax.grad(lambda p: unroll(cell, p, jnp.asarray(given.x), key=key)[1].sum())(
+            given.params
+        )
 
     d = evaluated(gradient(jax.random.key(0)))
     error = (0.4 * 0.6 / d.U.size) ** 0.5

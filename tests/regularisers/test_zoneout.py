@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -31,7 +32,7 @@ def one_step(cell: Cell, d_hidden: int) -> tuple[Any, Any, np.ndarray]:
 
     @jax.jit
     def read(key: jax.Array) -> Any:
-        return unroll(cell, given.params, given.x[:, :1], carry=given.carry, key=key)
+        return unroll(cell, given.params, jnp.asarray(given.x[:, :1]), carry=given.carry, key=key)
 
     after, y = evaluated(read(jax.random.key(0)))
     return given.carry, after, y[:, 0]
@@ -66,7 +67,7 @@ def test_all_numbers_of_a_unit_s_memory_are_kept_together(inner: Cell) -> None:
 def test_every_step_draws_anew() -> None:
     cell, rate = Zoneout(Elman(), hidden=0.3), 0.3
     given = problem(cell, d_hidden=16)
-    x = np.random.default_rng(0).normal(size=(3, 60, given.x.shape[-1]))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 60, given.x.shape[-1])))
     _, y = jax.jit(lambda key: unroll(cell, given.params, x, key=key))(jax.random.key(0))
     kept = np.diff(np.asarray(y), axis=1) == 0
     assert_fraction(kept, rate)
