@@ -5,7 +5,8 @@
 Y. Gal and Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks"
 (2016): drawing the masks is drawing weights from an approximate posterior, which are then the weights of
 the whole sequence. The masks are the same for all gates, the paper's tied weights, and drawn for each row
-of the batch. A row that packs several sequences keeps its masks from one to the next.
+of the batch. A row that packs several sequences keeps its masks from one to the next;
+a text read window after window draws new ones for each.
 
 m_h meets h where it enters the recurrent product and nowhere else: an update gate still blends the whole
 h, and the carry handed on is whole. m_y is on what the cell shows, not on what it hands on. Without a key

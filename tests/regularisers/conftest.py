@@ -1,4 +1,4 @@
-"""What the tests of noise inside a step run under."""
+"""What the tests of regularisers run under: small programs compile sooner when left unoptimised."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,15 @@ import jax
 import pytest
 
 
+@pytest.fixture(scope="module", autouse=True)
+def unoptimised() -> Iterator[None]:
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="module")
 def double_precision() -> Iterator[None]:
-    """As in the cells' contract suite: small differences are errors, small programs compile unoptimised."""
-    jax.config.update("jax_disable_most_optimizations", True)
+    """For tests in which small differences are errors."""
     with jax.enable_x64(True):
         yield
-    jax.config.update("jax_disable_most_optimizations", False)

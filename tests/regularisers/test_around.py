@@ -46,7 +46,11 @@ every_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.label)
 both_ways = pytest.mark.parametrize(
     ("cell", "reverse"),
     [
-        *(pytest.param(cell, False, id=cell.label) for cell in CELLS),
+        *(pytest.param(cell, False, id=cell.label) for cell in CELLS[2:]),
+        *(
+            pytest.param(cell, False, marks=pytest.mark.variant, id=cell.label)
+            for cell in CELLS[:2]
+        ),
         pytest.param(NEST, True, marks=pytest.mark.variant, id="all of them in reverse"),
     ],
 )
