@@ -1,4 +1,4 @@
-"""What the lab holds: every cell, task, schedule and probe, with its fields and their defaults."""
+"""What the lab holds: every cell, regulariser, task, schedule and probe, with its fields and their defaults."""
 
 import dataclasses
 import inspect
@@ -12,7 +12,7 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
     """Collect the inhabitants of the rooms.
 
     Returns:
-        For each of "cells", "initialisers", "tasks", "schedules" and "probes" a list of entries with "name",
+        For each room, such as "cells" or "schedules", a list of entries with "name",
         "summary" (the first line of its docstring) and "fields" (defaults by name).
     """
     from lstm_lab.cells.base import Cell
@@ -24,6 +24,7 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
     rooms: dict[str, tuple[str, type]] = {
         "cells": ("cells", Cell),
         "initialisers": ("cells", Initialiser),
+        "regularisers": ("regularisers", object),
         "tasks": ("tasks", Task),
         "schedules": ("unroll", Schedule),
         "probes": ("probe", Probe),

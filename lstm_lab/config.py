@@ -111,6 +111,7 @@ def known() -> dict[str, type]:
     rooms: list[tuple[str, type]] = [
         ("cells", Cell),
         ("cells", Initialiser),
+        ("regularisers", object),
         ("tasks", Task),
         ("unroll", Schedule),
         ("probe", Probe),

@@ -1,7 +1,8 @@
 """Discovery: a room's inhabitants are the concrete classes its files define.
 
-There is no registry to keep: dropping a file into `cells/`, `tasks/`, `unroll/` or `probe/` is enough
-to have it listed, contract-tested, reloaded from a run directory and offered by the command line.
+There is no registry to keep: dropping a file into `cells/`, `regularisers/`, `tasks/`, `unroll/` or
+`probe/` is enough to have it listed, tested by its room's contract, reloaded from a run directory and
+offered by the command line.
 """
 
 import importlib

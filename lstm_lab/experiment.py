@@ -19,6 +19,7 @@ from lstm_lab.config import digest
 from lstm_lab.errors import UsageError
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.probe.base import Probe
+from lstm_lab.regularisers.activity import Activity
 from lstm_lab.tasks.base import Task
 from lstm_lab.tasks.recall import Recall
 from lstm_lab.unroll import Schedule, Sequential
@@ -41,6 +42,7 @@ class Model:
         residual: add each upper layer's input to its output.
         norm: layer normalisation of each upper layer's input.
         dropout: fraction of each upper layer's input set to zero in training.
+        embedding_dropout: fraction of the tokens whose embedding is zero for a whole batch in training.
         schedule: how the loop is run.
         name: what tables call it; made from the other fields where empty.
 
@@ -55,6 +57,7 @@ class Model:
     residual: bool = False
     norm: bool = False
     dropout: float = 0.0
+    embedding_dropout: float = 0.0
     schedule: Schedule = field(default_factory=Sequential)
     name: str = ""
 
@@ -63,6 +66,15 @@ class Model:
             raise UsageError(f"model.layers: {self.layers}: give at least 1")
         if self.embedding < 0:
             raise UsageError(f"model.embedding: {self.embedding}: give a width, or 0 for one-hot")
+        if not 0 <= self.embedding_dropout < 1:
+            raise UsageError(
+                f"model.embedding-dropout: {self.embedding_dropout}: give a fraction from 0 to below 1"
+            )
+        if self.embedding_dropout and not self.embedding:
+            raise UsageError(
+                f"model.embedding-dropout: {self.embedding_dropout}: there is no embedding to drop from; "
+                "give embedding a width"
+            )
         between = {"residual": self.residual, "norm": self.norm, "dropout": self.dropout}
         for name, setting in between.items():
             if setting and self.layers == 1:
@@ -81,6 +93,7 @@ class Model:
             "residual": self.residual,
             "norm": self.norm,
             f"dropout {self.dropout:g}": self.dropout,
+            f"embedding dropout {self.embedding_dropout:g}": self.embedding_dropout,
         }
         return self.name or ", ".join([self.cell.label, *(part for part, so in said.items() if so)])
 
@@ -130,7 +143,14 @@ class Model:
             )
         )
         tokens = task.d_in if task.tokens else None
-        return SequenceModel(embed or tokens, body, task.d_out, per_step=task.per_step, rngs=rngs)
+        return SequenceModel(
+            embed or tokens,
+            body,
+            task.d_out,
+            per_step=task.per_step,
+            embedding_dropout=self.embedding_dropout,
+            rngs=rngs,
+        )
 
 
 class Size(ABC):
@@ -235,6 +255,7 @@ class Trial:
         task: on what.
         d_hidden: units of each layer and direction, H.
         optimizer: how.
+        penalty: what is minimised beside the task's loss.
         steps: most training steps.
         batch: examples per step, B.
         seeds: independent repetitions, S, numbered from 0; the same seed gives every model the same data.
@@ -248,6 +269,7 @@ class Trial:
     task: Task = field(default_factory=Recall)
     d_hidden: int = 64
     optimizer: Optimizer = field(default_factory=Optimizer)
+    penalty: Activity = field(default_factory=Activity)
     steps: int = 1000
     batch: int = 64
     seeds: int = 1
@@ -275,6 +297,7 @@ class Experiment:
         tasks: on what; every model meets every task.
         size: width or parameter budget, the same for all.
         optimizer: the same for all.
+        penalty: what is minimised beside the task's loss, the same for all.
         steps: most training steps of a trial.
         batch: examples per step, B.
         seeds: independent repetitions of each trial, S.
@@ -292,6 +315,7 @@ class Experiment:
     tasks: tuple[Task, ...] = (Recall(),)
     size: Size = field(default_factory=Hidden)
     optimizer: Optimizer = field(default_factory=Optimizer)
+    penalty: Activity = field(default_factory=Activity)
     steps: int = 1000
     batch: int = 64
     seeds: int = 6
@@ -329,6 +353,7 @@ class Experiment:
                     task=task,
                     d_hidden=self.size.width(model, task),
                     optimizer=self.optimizer,
+                    penalty=self.penalty,
                     steps=self.steps,
                     batch=self.batch,
                     seeds=self.seeds,

@@ -293,10 +293,11 @@ class SequenceModel(nnx.Module):
         body: the recurrent part.
         d_out: outputs of the dense head, such as the number of classes.
         per_step: one output per step, or one per sequence, from each row's own last step.
+        embedding_dropout: fraction of the tokens whose embedding is zero for a whole call in training.
         rngs: where the head's parameters are drawn.
 
     Raises:
-        UsageError: the body hands on a pair.
+        UsageError: the body hands on a pair, or embedding dropout is no fraction or has no embedding.
     """
 
     def __init__(
@@ -306,13 +307,23 @@ class SequenceModel(nnx.Module):
         d_out: int,
         *,
         per_step: bool = True,
+        embedding_dropout: float = 0.0,
         rngs: nnx.Rngs,
     ) -> None:
         _refuse_pair("sequence model", body)
+        if not 0 <= embedding_dropout < 1:
+            raise UsageError(
+                f"embedding dropout: {embedding_dropout}: give a fraction from 0 to below 1"
+            )
+        if embedding_dropout and not isinstance(embed, nnx.Embed):
+            raise UsageError(
+                f"embedding dropout: {embedding_dropout}: there is no embedding: give an nnx.Embed"
+            )
         self.embed = embed
         self.body = body
         self.head = nnx.Linear(body.d_out, d_out, rngs=rngs)
         self.per_step = per_step
+        self.embedding_dropout = embedding_dropout
 
     def initial_carry(self, batch: int) -> Carry:
         """The body's carry before the first step."""
@@ -328,14 +339,32 @@ class SequenceModel(nnx.Module):
         Returns:
             The carry, and the outputs: `[B, T, d_out]` per step or `[B, d_out]` per sequence.
         """
-        reading = self.body(self._features(x), **call)
-        return reading.carry, self.head(reading.y if self.per_step else reading.last)
+        reading = self.read(x, **call)
+        return reading.carry, self.answer(reading)
 
-    def _features(self, x: Array) -> Array:
-        """What the body reads, `[B, T, D]`; one-hot vectors let a probe differentiate by a token."""
+    def read(self, x: Array, *, key: Array | None = None, **call: Any) -> Reading:
+        """Run the body alone; arguments as in a call."""
+        key_embed, key_body = _split(key, 2)
+        return self.body(self._features(x, key_embed), key=key_body, **call)
+
+    def answer(self, reading: Reading) -> Array:
+        """Run the head on what the body said: `[B, T, d_out]` per step or `[B, d_out]` per sequence."""
+        return self.head(reading.y if self.per_step else reading.last)
+
+    def _features(self, x: Array, key: Array | None) -> Array:
+        """What the body reads, `[B, T, D]`; one-hot vectors let a probe differentiate by a token.
+
+        Embedding dropout forgets whole words, wherever in the batch they stand (Y. Gal and Z. Ghahramani
+        2016; S. Merity, N. S. Keskar and R. Socher 2018, section 4.3).
+        """
         one_hot = x.ndim == 3
         if isinstance(self.embed, int):
             return x if one_hot else jax.nn.one_hot(x, self.embed, dtype=self.head.kernel.dtype)
-        if self.embed is not None:
-            return x @ self.embed.embedding[...] if one_hot else self.embed(x)
-        return x
+        if self.embed is None:
+            return x
+        embedded = x @ self.embed.embedding[...] if one_hot else self.embed(x)
+        if key is None or not self.embedding_dropout:
+            return embedded
+        words = jnp.ones(self.embed.num_embeddings, embedded.dtype)
+        words = _dropout(words, self.embedding_dropout, key)
+        return embedded * (x @ words if one_hot else words[x])[..., None]

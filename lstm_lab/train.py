@@ -19,6 +19,7 @@ from jax import Array, lax
 from lstm_lab.compiled import Compiler
 from lstm_lab.devices import SeedAxis
 from lstm_lab.experiment import Trial
+from lstm_lab.modules import Reading
 from lstm_lab.tasks.base import Batch
 
 Scores = dict[str, np.ndarray]
@@ -74,7 +75,18 @@ class Network:
 
     def apply(self, params: Any, x: Array, **call: Any) -> tuple[Any, Array]:
         """Read a batch; arguments and results as in `SequenceModel.__call__`."""
-        return nnx.merge(self.graph, params)(x, **call)
+        reading, outputs = self.read(params, x, **call)
+        return reading.carry, outputs
+
+    def read(self, params: Any, x: Array, **call: Any) -> tuple[Reading, Array]:
+        """Read a batch; arguments as in `SequenceModel.__call__`.
+
+        Returns:
+            What the last layer says, and the outputs.
+        """
+        model = nnx.merge(self.graph, params)
+        reading = model.read(x, **call)
+        return reading, model.answer(reading)
 
     @property
     def parameters(self) -> int:
@@ -94,7 +106,7 @@ def train_step(
         state: before the step.
 
     Returns:
-        The state after it, and its loss and gradient norm, scalars.
+        The state after it, and its loss, without the trial's penalty, and gradient norm, scalars.
     """
     task, batch_size = network.task, network.trial.batch
     key_data, key_model = jax.random.split(state.key)
@@ -103,10 +115,12 @@ def train_step(
 
     def loss_of(params: Any) -> tuple[Array, Any]:
         key = jax.random.fold_in(key_model, state.step)
-        carry_after, outputs = _read(network, params, batch, carry, key)
-        return _mean(task.loss(outputs, batch), task.weight(batch)), carry_after
+        reading, outputs = _read(network, params, batch, carry, key)
+        loss = _mean(task.loss(outputs, batch), task.weight(batch))
+        penalty = network.trial.penalty(reading.y, batch.lengths, batch.reset)
+        return loss + penalty, (loss, reading.carry)
 
-    (loss, carry_after), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    (_, (loss, carry_after)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
     # Adam's bias correction raises a float to an integer power, which strict promotion refuses.
     with jax.numpy_dtype_promotion("standard"):
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
@@ -135,12 +149,13 @@ def examine(network: Network, data: Any, batches: int, key: Array, params: Any) 
     def one(carry: Any, index: Array) -> tuple[Any, tuple[dict[str, Array], Array]]:
         batch = task.evaluation_batch(data, key, index, size)
         before = carry if batch.reset is not None else None
-        after, outputs = _read(network, params, batch, before, None)
+        reading, outputs = _read(network, params, batch, before, None)
         weight = task.weight(batch)
         scores = {
             name: jnp.sum(score * weight) for name, score in task.metrics(outputs, batch).items()
         }
-        return (after if batch.reset is not None else carry), (scores, jnp.sum(weight))
+        after = reading.carry if batch.reset is not None else carry
+        return after, (scores, jnp.sum(weight))
 
     start = network.initial_carry(params, size)
     _, (scores, weights) = lax.scan(one, start, jnp.arange(batches, dtype=jnp.int32))
@@ -149,8 +164,8 @@ def examine(network: Network, data: Any, batches: int, key: Array, params: Any) 
 
 def _read(
     network: Network, params: Any, batch: Batch, carry: Any, key: Array | None
-) -> tuple[Any, Array]:
-    return network.apply(
+) -> tuple[Reading, Array]:
+    return network.read(
         params, batch.x, carry=carry, lengths=batch.lengths, reset=batch.reset, key=key
     )
 

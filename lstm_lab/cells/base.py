@@ -55,6 +55,20 @@ class Cell(ABC):
         del key
         return params
 
+    def disturb(self, params: Params, x: Array, key: Array | None = None) -> Array:
+        """Hang noise on the input once per call, before the loop: the identity unless a cell needs it.
+
+        Args:
+            params: the prepared parameters.
+            x: inputs `[B, T, D]`, zero at masked steps.
+            key: PRNG key in training; None in evaluation, where noise is its own expectation.
+
+        Returns:
+            What `project` is given in place of x, `[B, T, ...]`: numbers behind x may be carried over into z.
+        """
+        del params, key
+        return x
+
     @abstractmethod
     def carry(self, params: Params, batch: int) -> Carry:
         """The carry before the first step, `[batch, H]` in the parameters' dtype."""

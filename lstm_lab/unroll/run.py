@@ -47,7 +47,7 @@ def unroll(
         reset: bool `[B, T]`, True at the first step of each new sequence in a row.
         reverse: read from the last step to the first.
         schedule: how to run it.
-        key: PRNG key for cells whose `prepare` draws at random.
+        key: PRNG key for cells that draw at random in `prepare` or `disturb`; None in evaluation.
 
     Returns:
         The carry after the last step read, leaves `[B, H]`, and the outputs `[B, T, H]`.
@@ -98,7 +98,10 @@ def arguments(
         x = jnp.where(mask[..., None], x, jnp.zeros_like(x))
     if reset is not None:
         _check_shape("reset", reset, x.shape[:2])
-    params = cell.prepare(params, key)
+    key_params, key_x = (None, None) if key is None else jax.random.split(key)
+    params = cell.prepare(params, key_params)
+    # Behind the mask: noise is drawn, so it is finite whatever stands in the padding.
+    x = cell.disturb(params, x, key_x)
     start = _as_varying_as(x, cell.carry(params, x.shape[0]))
     if carry is None:
         carry = start

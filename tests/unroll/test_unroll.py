@@ -96,10 +96,27 @@ class Noisy(Elman):
 def test_prepare_draws_once_per_call_from_the_key() -> None:
     params, x = Noisy().init(jax.random.key(0), D, H), jnp.zeros((1, T, D))
     key = jax.random.key(1)
-    drawn = params._replace(b=jax.random.normal(key, (H,)))
+    # The other half of the key is for noise on the input.
+    drawn = params._replace(b=jax.random.normal(jax.random.split(key)[0], (H,)))
     noisy = unroll(Noisy(), params, x, key=key)
     jax.tree.map(np.testing.assert_array_equal, noisy, unroll(Elman(), drawn, x))
     assert not unroll(Noisy(), params, x)[1].any()
+
+
+@dataclass(frozen=True)
+class Disturbed(Noisy):
+    """Reads noise in place of its input."""
+
+    def disturb(self, params: ElmanParams, x: Array, key: Array | None = None) -> Array:
+        return x if key is None else jax.random.normal(key, x.shape)
+
+
+def test_noise_on_the_input_is_drawn_from_the_key_s_other_half() -> None:
+    params, x = Noisy().init(jax.random.key(0), D, H), jnp.zeros((2, T, D))
+    key = jax.random.key(1)
+    drawn = jax.random.normal(jax.random.split(key)[1], x.shape)
+    disturbed = unroll(Disturbed(), params, x, key=key)
+    jax.tree.map(np.testing.assert_array_equal, disturbed, unroll(Noisy(), params, drawn, key=key))
 
 
 @pytest.mark.parametrize(
