@@ -4,6 +4,8 @@
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--seed N]
     lstm-lab report [OUT] [--figures DIR]
     lstm-lab list [--json]
+    lstm-lab schedules
+    lstm-lab crossover [--steps N ...] [--out DIR]
 
 Errors are one line on stderr and an exit code (see `lstm_lab.errors`); `--debug` shows where they came from.
 """
@@ -11,6 +13,7 @@ Errors are one line on stderr and an exit code (see `lstm_lab.errors`); `--debug
 import contextlib
 import importlib.util
 import json
+import logging
 import os
 import shlex
 import sys
@@ -92,6 +95,25 @@ class ListOptions:
     json: bool = False
 
 
+@dataclass(frozen=True)
+class CrossoverOptions:
+    """Time a training step under every schedule, in turns, on the device at hand.
+
+    Attributes:
+        steps: the lengths of the sequences.
+        batch: sequences in a batch.
+        hidden: units.
+        rounds: how often each schedule has its turn.
+        out: directory for a file of the timings, named after the device.
+    """
+
+    steps: tuple[int, ...] = (64, 256, 1024, 4096)
+    batch: int = 8
+    hidden: int = 32
+    rounds: int = 7
+    out: Path | None = None
+
+
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     sys.exit(execute(sys.argv[1:]))
@@ -111,6 +133,8 @@ def execute(arguments: Sequence[str]) -> int:
         "generate": _generate,
         "report": _report,
         "list": _list,
+        "schedules": _schedules,
+        "crossover": _crossover,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)
@@ -120,6 +144,10 @@ def execute(arguments: Sequence[str]) -> int:
 
         print(__version__)
         return 0
+
+    # What a schedule picked, or failed to solve, is said beside the output and not in it.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("lstm_lab").setLevel(logging.INFO)
 
     def command(words: list[str]) -> None:
         if arguments[0] not in commands:
@@ -306,3 +334,35 @@ def _list(words: list[str]) -> None:
         for entry in entries:
             settings = ", ".join(f"{k}={v!r}" for k, v in entry["fields"].items())
             print(f"  {entry['name']}({settings})\n      {entry['summary']}")
+
+
+def _schedules(words: list[str]) -> None:
+    if words:
+        raise UsageError(f"schedules: {' '.join(words)}: it takes no options")
+    from lstm_lab.bench.schedules import every_pair, table
+
+    pairs = list(every_pair())
+    print(table(pairs), end="")
+    wrong = [pair for pair in pairs if pair.verdict.startswith("wrong")]
+    if wrong:
+        raise RuntimeError(f"{len(wrong)} schedules disagree with the loop; see the table")
+
+
+def _crossover(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    options = parse(CrossoverOptions, words, prog="lstm-lab crossover")
+    for name, given in (("steps", min(options.steps, default=0)), ("rounds", options.rounds)):
+        if given < 1:
+            raise UsageError(f"{name}: {given}: give at least 1")
+    from lstm_lab.bench.crossover import Shape, measure, write
+
+    shape = Shape(batch=options.batch, hidden=options.hidden, rounds=options.rounds)
+    print(f"{'cell':24}{'steps':>7}  {'schedule':12}{'ms':>10}   times the loop's [least, most]")
+    timings = []
+    for one in measure(options.steps, shape):
+        timings.append(one)
+        ratio = f"{one.ratio:8.2f} [{one.fewest:.2f}, {one.most:.2f}]"
+        print(f"{one.cell:24}{one.steps:7,}  {one.schedule:12}{one.milliseconds:10.2f}   {ratio}")
+    if options.out is not None:
+        print(write(options.out, shape, timings))
