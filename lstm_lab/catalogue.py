@@ -1,4 +1,4 @@
-"""What the lab holds: every cell, task, schedule and probe, with its fields and their defaults."""
+"""What the lab holds: every cell, layer, task, schedule and probe, with its fields and their defaults."""
 
 import dataclasses
 import inspect
@@ -9,19 +9,21 @@ from lstm_lab.discover import subclasses
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
-    """Collect the inhabitants of the four rooms.
+    """Collect the inhabitants of the five rooms.
 
     Returns:
-        For each of "cells", "tasks", "schedules" and "probes" a list of entries with "name",
-        "summary" (the first line of its docstring) and "fields" (defaults by name).
+        For each of "cells", "layers", "tasks", "schedules" and "probes" a list of entries with
+        "name", "summary" (the first line of its docstring) and "fields" (defaults by name).
     """
     from lstm_lab.cells.base import Cell
+    from lstm_lab.layers.base import Block
     from lstm_lab.probe.base import Probe
     from lstm_lab.tasks.base import Task
     from lstm_lab.unroll.base import Schedule
 
     rooms: dict[str, tuple[str, type]] = {
         "cells": ("cells", Cell),
+        "layers": ("layers", Block),
         "tasks": ("tasks", Task),
         "schedules": ("unroll", Schedule),
         "probes": ("probe", Probe),

@@ -101,13 +101,14 @@ def known() -> dict[str, type]:
         ParameterBudget,
         Trial,
     )
+    from lstm_lab.layers.base import Block
     from lstm_lab.optimizer import Optimizer
     from lstm_lab.probe.base import Probe
     from lstm_lab.tasks.base import Task
     from lstm_lab.text.sampling import Sampling
     from lstm_lab.unroll.base import Schedule
 
-    rooms = {"cells": Cell, "tasks": Task, "unroll": Schedule, "probe": Probe}
+    rooms = {"cells": Cell, "layers": Block, "tasks": Task, "unroll": Schedule, "probe": Probe}
     found = [cls for room, base in rooms.items() for cls in subclasses(f"lstm_lab.{room}", base)]
     found += [Claim, Evaluation, Experiment, Hidden, Model, Optimizer, ParameterBudget]
     found += [Sampling, Trial]

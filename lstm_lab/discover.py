@@ -1,7 +1,7 @@
 """Discovery: a room's inhabitants are the concrete classes its files define.
 
-There is no registry to keep: dropping a file into `cells/`, `tasks/`, `unroll/` or `probe/` is enough
-to have it listed, contract-tested, reloaded from a run directory and offered by the command line.
+There is no registry to keep: dropping a file into `cells/`, `layers/`, `tasks/`, `unroll/` or `probe/` is
+enough to have it listed, contract-tested, reloaded from a run directory and offered by the command line.
 """
 
 import importlib
