@@ -12,16 +12,21 @@ from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.config import digest, from_json, known, to_json
 from lstm_lab.errors import UsageError
+from lstm_lab.layers.base import Block
+from lstm_lab.layers.heads import Heads
+from lstm_lab.layers.residual import Residual
 from lstm_lab.tasks.base import Task
 from lstm_lab.unroll import Schedule, Sequential
 from tests.variants import everything, name
 
 CONFIGURATIONS = [
     *everything("lstm_lab.cells", Cell),
+    *everything("lstm_lab.layers", Block),
     *everything("lstm_lab.tasks", Task),
     *everything("lstm_lab.unroll", Schedule),
     LSTM(chrono=50),
     LSTM(forget_bias=-0.5),
+    Residual(Heads(LSTM(chrono=50), heads=2)),
     Sequential(unroll=4, remat=32),
 ]
 

@@ -102,11 +102,11 @@ class AttentionLayer(Windowed):
         H = d_hidden
         self.heads = heads
         self.embed = None if d_in == H else nnx.Linear(d_in, H, use_bias=False, rngs=rngs)
-        self.norm_attention = nnx.LayerNorm(H, rngs=rngs)
+        self.norm_attention = _Norm(H)
         self.qkv = nnx.Linear(H, 3 * H, use_bias=False, rngs=rngs)
         self.relative = nnx.Param(jnp.zeros((heads, context), jnp.float32))
         self.mix = nnx.Linear(H, H, use_bias=False, rngs=rngs)
-        self.norm_network = nnx.LayerNorm(H, rngs=rngs)
+        self.norm_network = _Norm(H)
         self.widen = nnx.Linear(H, 4 * H, rngs=rngs)
         self.narrow = nnx.Linear(4 * H, H, rngs=rngs)
 
@@ -130,3 +130,16 @@ class AttentionLayer(Windowed):
         # A step always sees itself, so no row of scores is empty.
         weights = jax.nn.softmax(jnp.where(in_sight[:, None], scores, -jnp.inf), axis=-1)
         return jnp.einsum("bkts,bskd->btkd", weights, v).reshape(B, N - W, H)
+
+
+class _Norm(nnx.Module):
+    """Layer normalisation in the input's own dtype, which `nnx.LayerNorm` leaves for float32."""
+
+    def __init__(self, features: int) -> None:
+        self.scale = nnx.Param(jnp.ones(features, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
+
+    def __call__(self, u: Array) -> Array:
+        centred = u - jnp.mean(u, axis=-1, keepdims=True)
+        variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+        return centred * jax.lax.rsqrt(variance + 1e-6) * self.scale[...] + self.bias[...]

@@ -17,12 +17,13 @@ import jax
 from flax import nnx
 from jax import Array
 
-from lstm_lab.cells.base import Carry, Layer
+from lstm_lab.cells.base import Carry, Layer, check_sizes
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.errors import UsageError
 from lstm_lab.layers.base import Block, build_layer
 from lstm_lab.modules import OneWay, Reading
 from lstm_lab.unroll import Schedule
+from lstm_lab.unroll.run import carry_given
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Heads(Block):
     def build(
         self, d_in: int, d_hidden: int, *, reverse: bool, schedule: Schedule, rngs: nnx.Rngs
     ) -> OneWay:
+        check_sizes(d_in, d_hidden)
         if d_hidden % self.multiple:
             raise UsageError(
                 f"hidden units: {d_hidden}: {self.label} needs a multiple of {self.multiple}"
@@ -92,7 +94,10 @@ class HeadsLayer(OneWay):
     def initial_carry(self, batch: int) -> Carry:
         """The heads' carries before the first step, leaves `[batch, K, ...]`."""
         graph, params = nnx.split(self.copies)
-        one = lambda own: nnx.merge(graph, own).initial_carry(batch)  # noqa: E731 - see `__call__`
+
+        def one(own: Any) -> Carry:
+            return nnx.merge(graph, own).initial_carry(batch)
+
         return jax.vmap(one, out_axes=1)(params)
 
     def __call__(
@@ -101,9 +106,10 @@ class HeadsLayer(OneWay):
         """Read a batch of sequences; arguments and shapes as in `OneWay`."""
         graph, params = nnx.split(self.copies)
 
-        def one(own: Any, carry: Carry | None, key: Array | None) -> Reading:
+        def one(own: Any, carry: Carry, key: Array | None) -> Reading:
             return nnx.merge(graph, own)(x, carry=carry, key=key, **steps)
 
+        carry = carry_given(carry, self.initial_carry(x.shape[0]))
         keys = None if key is None else jax.random.split(key, self.heads)
         after, y, last = jax.vmap(one, in_axes=(0, 1, 0), out_axes=Reading(1, 2, 1))(
             params, carry, keys

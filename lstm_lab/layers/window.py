@@ -18,9 +18,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from lstm_lab.errors import UsageError
+from lstm_lab.cells.base import Carry
 from lstm_lab.modules import OneWay, Reading, last_read
-from lstm_lab.unroll.run import restarts, steps_read
+from lstm_lab.unroll.run import carry_given, restarts, steps_read
 
 NO_STEP = -1
 
@@ -70,7 +70,7 @@ class Windowed(OneWay):
         self,
         x: Array,
         *,
-        carry: WindowCarry | None = None,
+        carry: Carry | None = None,
         mask: Array | None = None,
         lengths: Array | None = None,
         reset: Array | None = None,
@@ -80,14 +80,7 @@ class Windowed(OneWay):
         del key
         x, mask = steps_read(x, mask, lengths, reset)
         B, T, _ = x.shape
-        empty = self.initial_carry(B)
-        if carry is None:
-            carry = empty
-        elif jax.tree.map(jnp.shape, carry) != jax.tree.map(jnp.shape, empty):
-            raise UsageError(
-                f"carry: shapes {jax.tree.map(jnp.shape, carry)}: "
-                f"this layer and batch need {jax.tree.map(jnp.shape, empty)}"
-            )
+        carry = carry_given(carry, self.initial_carry(B))
         read = jnp.ones((B, T), bool) if mask is None else mask
         restart = jnp.zeros((B, T), bool) if reset is None else restarts(reset, self.reverse)
         if self.reverse:

@@ -56,13 +56,7 @@ def unroll(
     x, mask = steps_read(x, mask, lengths, reset)
     params = cell.prepare(params, key)
     start = _as_varying_as(x, cell.carry(params, x.shape[0]))
-    if carry is None:
-        carry = start
-    elif jax.tree.map(jnp.shape, carry) != jax.tree.map(jnp.shape, start):
-        raise UsageError(
-            f"carry: shapes {jax.tree.map(jnp.shape, carry)}: "
-            f"this cell and batch need {jax.tree.map(jnp.shape, start)}"
-        )
+    carry = carry_given(carry, start)
     restart = None if reset is None else restarts(reset, reverse)
     steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), Steps(x, mask, restart))
     final, y = schedule.run(cell, params, carry, start, steps, reverse)
@@ -101,6 +95,22 @@ def steps_read(
     if reset is not None:
         _check_shape("reset", reset, x.shape[:2])
     return x, mask
+
+
+def carry_given(carry: Carry | None, own: Carry) -> Carry:
+    """The carry to begin with: the layer's own where None is given.
+
+    Raises:
+        UsageError: its shapes are not those of the layer's own.
+    """
+    if carry is None:
+        return own
+    if jax.tree.map(jnp.shape, carry) != jax.tree.map(jnp.shape, own):
+        raise UsageError(
+            f"carry: shapes {jax.tree.map(jnp.shape, carry)}: "
+            f"this layer and batch need {jax.tree.map(jnp.shape, own)}"
+        )
+    return carry
 
 
 def restarts(reset: Array, reverse: bool) -> Array:
