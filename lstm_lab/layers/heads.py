@@ -2,12 +2,12 @@
 
     y_t = [layer_1(x)_t, ..., layer_K(x)_t]             K heads of H/K units each
 
-Every head reads the whole input, and none reads another's state, so the recurrent matrices are the K
-blocks on the diagonal of a large one: a product H/K as costly. M. Beck et al., "xLSTM: extended long
-short-term memory" (2024), section 2.2, where the heads of sLSTM mix memories within a head and not across.
+Every head reads the whole input and none reads another's state, so the recurrent matrices are the K blocks
+on the diagonal of a large one: H²/K weights in place of H². M. Beck et al., "xLSTM: extended long short-term
+memory" (2024), section 2.2: the heads of sLSTM mix memories within a head and not across heads.
 
-The heads' parameters and carries are stacked, and one program runs them all under `vmap`. Each head
-draws its parameters as a layer of H/K units would. A carry's leaves are `[B, K, ...]`.
+Parameters and carries are stacked, and one program runs all heads under `vmap`. Each head draws its
+parameters as a layer of H/K units would. A carry's leaves are `[B, K, ...]`.
 """
 
 from dataclasses import dataclass, field

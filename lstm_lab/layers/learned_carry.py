@@ -1,4 +1,4 @@
-"""A cell whose initial carry is learned, in place of the zeros it starts from.
+"""A cell whose initial carry is learned.
 
     carry_0 = s,      s a parameter, one number per unit of every leaf, the same for all rows
 
@@ -6,8 +6,8 @@ M. L. Forcada and R. C. Carrasco, "Learning the initial state of a second-order 
 during regular-language inference" (1995). s begins at the cell's own initial carry and is what every sequence
 starts from: a row without a carry, and a row after a reset.
 
-The cell inside is told apart from its start by nobody: what is built is the cell with s among its parameters,
-and a linear cell stays linear, so every schedule that runs the cell runs this.
+What is built is a cell again, with s among its parameters, and a linear one if the cell is linear: so every
+schedule that runs the cell runs this.
 """
 
 from dataclasses import dataclass, field

@@ -80,28 +80,32 @@ class Windowed(OneWay):
         del key
         x, mask = steps_read(x, mask, lengths, reset)
         B, T, _ = x.shape
-        carry = carry_given(carry, self.initial_carry(B))
+        before = carry_given(carry, self.initial_carry(B))
         read = jnp.ones((B, T), bool) if mask is None else mask
         restart = jnp.zeros((B, T), bool) if reset is None else restarts(reset, self.reverse)
         if self.reverse:
             x, read, restart = (jnp.flip(a, axis=1) for a in (x, read, restart))
         # Counted before steps are left out: a masked step can begin a sequence too.
         number = jnp.cumsum(restart, axis=1, dtype=jnp.int32)
-        order = jnp.argsort(~read, axis=1, stable=True)
-        sequence = _take(jnp.where(read, number, NO_STEP), order)
-        row = jnp.concatenate([carry.x, _take(x, order)], axis=1)
-        sequence = jnp.concatenate([jnp.where(carry.held > 0, 0, NO_STEP), sequence], axis=1)
-        y = _take(self.outputs(row, sequence), jnp.argsort(order, axis=1))
-        y = jnp.where(read[..., None], y, jnp.zeros_like(y))
+        sequence = jnp.where(read, number, NO_STEP)
+        if mask is not None:
+            order = jnp.argsort(~read, axis=1, stable=True)
+            x, sequence = _take(x, order), _take(sequence, order)
+        x = jnp.concatenate([before.x, x], axis=1)
+        sequence = jnp.concatenate([jnp.where(before.held > 0, 0, NO_STEP), sequence], axis=1)
+
+        y = self.outputs(x, sequence)
+        if mask is not None:
+            y = _take(y, jnp.argsort(order, axis=1))
+            y = jnp.where(read[..., None], y, jnp.zeros_like(y))
         y = jnp.flip(y, axis=1) if self.reverse else y
 
         steps = jnp.sum(read, axis=1, dtype=jnp.int32)
         latest = steps[:, None] + jnp.arange(self.width, dtype=jnp.int32)
-        held = _take(sequence, latest) == number[:, -1:]
-        inputs = _take(row, latest)
+        held, inputs = _take(sequence, latest) == number[:, -1:], _take(x, latest)
         after = WindowCarry(
             jnp.where(held[..., None], inputs, jnp.zeros_like(inputs)),
-            held.astype(carry.held.dtype),
+            held.astype(before.held.dtype),
         )
         return Reading(after, y, last_read(y, mask, self.reverse))
 

@@ -145,6 +145,15 @@ def test_attention_reaches_as_far_as_its_context_and_no_further() -> None:
     assert reach(attention()) == C - 1
 
 
+@pytest.mark.parametrize("make", [attention, convolution])
+def test_reading_backwards_is_reading_the_flipped_sequence(make: Any) -> None:
+    ahead, back = make(), make()
+    back.reverse = True
+    np.testing.assert_allclose(
+        read(back, X), read(ahead, X[:, ::-1])[:, ::-1], rtol=1e-5, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
