@@ -42,8 +42,7 @@ class LearnedCarry(Block):
     def __post_init__(self) -> None:
         if not isinstance(self.cell, Cell):
             raise UsageError(
-                f"learned carry: {type(self.cell).__name__} is no cell: "
-                "put it around this, not inside"
+                f"learned carry: {type(self.cell).__name__}: not a cell: put it around LearnedCarry"
             )
 
     def build(

@@ -274,6 +274,31 @@ def test_packed_sequences_are_the_sequences_kept_apart(layer: Layer, reverse: bo
 
 @every_layer
 @both_ways
+def test_a_border_within_masked_steps_is_the_same_wherever_it_is_marked(
+    layer: Layer, reverse: bool
+) -> None:
+    given = plain_problem(layer, reverse)
+    given.mask[:, 3] = False
+    early, late = (
+        reading(layer, reverse)(*given._replace(reset=put(given.reset, (np.s_[:, t], True))))
+        for t in (3, 4)
+    )
+    close(early, late)
+
+
+@every_layer
+@both_ways
+def test_a_sequence_of_masked_steps_leaves_the_carry_it_starts_from(
+    layer: Layer, reverse: bool
+) -> None:
+    given = plain_problem(layer, reverse)
+    given.mask[:, 0 if reverse else T - 1] = False
+    given.reset[:, 1 if reverse else T - 1] = True
+    close(reading(layer, reverse)(*given)[0].carry, start(layer, reverse))
+
+
+@every_layer
+@both_ways
 def test_a_sequence_read_in_two_parts_is_the_sequence_read_at_once(
     layer: Layer, reverse: bool
 ) -> None:

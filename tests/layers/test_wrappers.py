@@ -112,7 +112,7 @@ def test_a_sequence_after_a_reset_starts_from_the_learned_carry() -> None:
     ("make", "message"),
     [
         (lambda: Heads(heads=0), "heads: 0"),
-        (lambda: LearnedCarry(Residual()), "Residual is no cell"),  # type: ignore[arg-type]
+        (lambda: LearnedCarry(Residual()), "Residual: not a cell"),  # type: ignore[arg-type]
     ],
 )
 def test_settings_that_make_no_layer_are_refused_in_one_line(make: Any, message: str) -> None:
