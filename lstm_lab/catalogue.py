@@ -1,11 +1,11 @@
-"""What the lab holds: every cell, regulariser, task, schedule and probe, with its fields and their defaults."""
+"""What the lab holds, room by room, with the fields of each class and their defaults."""
 
 import dataclasses
 import inspect
 from typing import Any
 
 from lstm_lab.config import to_json
-from lstm_lab.discover import subclasses
+from lstm_lab.discover import rooms
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
@@ -15,24 +15,7 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
         For each room, such as "cells" or "schedules", a list of entries with "name",
         "summary" (the first line of its docstring) and "fields" (defaults by name).
     """
-    from lstm_lab.cells.base import Cell
-    from lstm_lab.cells.initial import Initialiser
-    from lstm_lab.probe.base import Probe
-    from lstm_lab.tasks.base import Task
-    from lstm_lab.unroll.base import Schedule
-
-    rooms: dict[str, tuple[str, type]] = {
-        "cells": ("cells", Cell),
-        "initialisers": ("cells", Initialiser),
-        "regularisers": ("regularisers", object),
-        "tasks": ("tasks", Task),
-        "schedules": ("unroll", Schedule),
-        "probes": ("probe", Probe),
-    }
-    return {
-        title: [_entry(cls) for cls in subclasses(f"lstm_lab.{room}", base)]
-        for title, (room, base) in rooms.items()
-    }
+    return {title: [_entry(cls) for cls in classes] for title, classes in rooms().items()}
 
 
 def _entry(cls: type) -> dict[str, Any]:

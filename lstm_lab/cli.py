@@ -86,7 +86,7 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class ListOptions:
-    """List every cell, task, schedule and probe, with its fields and their defaults.
+    """List every cell, layer, task, schedule and probe, with its fields and their defaults.
 
     Attributes:
         json: as JSON, for programs.

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from lstm_lab.discover import subclasses
+from lstm_lab.discover import rooms
 from lstm_lab.errors import UsageError
 
 
@@ -91,8 +91,6 @@ def _whole(digits: str) -> int | float:
 @cache
 def known() -> dict[str, type]:
     """Every class a configuration can hold, by name."""
-    from lstm_lab.cells.base import Cell
-    from lstm_lab.cells.initial import Initialiser
     from lstm_lab.claims import Claim
     from lstm_lab.experiment import (
         Evaluation,
@@ -103,20 +101,9 @@ def known() -> dict[str, type]:
         Trial,
     )
     from lstm_lab.optimizer import Optimizer
-    from lstm_lab.probe.base import Probe
-    from lstm_lab.tasks.base import Task
     from lstm_lab.text.sampling import Sampling
-    from lstm_lab.unroll.base import Schedule
 
-    rooms: list[tuple[str, type]] = [
-        ("cells", Cell),
-        ("cells", Initialiser),
-        ("regularisers", object),
-        ("tasks", Task),
-        ("unroll", Schedule),
-        ("probe", Probe),
-    ]
-    found = [cls for room, base in rooms for cls in subclasses(f"lstm_lab.{room}", base)]
+    found = [cls for classes in rooms().values() for cls in classes]
     found += [Claim, Evaluation, Experiment, Hidden, Model, Optimizer, ParameterBudget]
     found += [Sampling, Trial]
     return {cls.__name__: cls for cls in found}

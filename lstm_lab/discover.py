@@ -1,8 +1,7 @@
 """Discovery: a room's inhabitants are the concrete classes its files define.
 
-There is no registry to keep: dropping a file into `cells/`, `regularisers/`, `tasks/`, `unroll/` or
-`probe/` is enough to have it listed, tested by its room's contract, reloaded from a run directory and
-offered by the command line.
+There is no registry to keep: dropping a file into a room's folder is enough to have it listed, tested by
+its room's contract, reloaded from a run directory and offered by the command line.
 """
 
 import importlib
@@ -34,3 +33,28 @@ def subclasses(package_name: str, base: type) -> tuple[type[Any], ...]:
             ):
                 found.add(member)
     return tuple(sorted(found, key=lambda cls: cls.__name__))
+
+
+def rooms() -> dict[str, tuple[type[Any], ...]]:
+    """Collect everything an experiment can be made of.
+
+    Returns:
+        The classes of each room by its name in `lstm-lab list`.
+    """
+    from lstm_lab.cells.base import Cell
+    from lstm_lab.cells.initial import Initialiser
+    from lstm_lab.layers.base import Block
+    from lstm_lab.probe.base import Probe
+    from lstm_lab.tasks.base import Task
+    from lstm_lab.unroll.base import Schedule
+
+    return {
+        "cells": subclasses("lstm_lab.cells", Cell),
+        "initialisers": subclasses("lstm_lab.cells", Initialiser),
+        "layers": subclasses("lstm_lab.layers", Block),
+        # Some are cells around a cell, one is a penalty: they have no base in common.
+        "regularisers": subclasses("lstm_lab.regularisers", object),
+        "tasks": subclasses("lstm_lab.tasks", Task),
+        "schedules": subclasses("lstm_lab.unroll", Schedule),
+        "probes": subclasses("lstm_lab.probe", Probe),
+    }

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from lstm_lab.cells.base import Cell
+from lstm_lab.cells.base import Layer
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.claims import Claim
 from lstm_lab.config import digest
@@ -35,7 +35,7 @@ class Model:
     """What is trained: cells, how many layers of them, reading which way.
 
     Attributes:
-        cell: the step of every layer.
+        cell: what every layer is: a cell, or something around one or in its place, of `layers/`.
         layers: how many stand on top of each other.
         bidirectional: how the two directions' outputs are merged; None reads forward only.
         embedding: width of a learned token embedding; 0 reads tokens as one-hot vectors.
@@ -50,7 +50,7 @@ class Model:
         UsageError: a size is out of range.
     """
 
-    cell: Cell = field(default_factory=LSTM)
+    cell: Layer = field(default_factory=LSTM)
     layers: int = 1
     bidirectional: Literal["concat", "sum", "mul", "ave"] | None = None
     embedding: int = 0
@@ -113,7 +113,8 @@ class Model:
         """
         from flax import nnx
 
-        from lstm_lab.modules import Bidirectional, Recurrent, SequenceModel, Stack
+        from lstm_lab.layers.base import build_layer
+        from lstm_lab.modules import Bidirectional, OneWay, SequenceModel, Stack
 
         if self.embedding and not task.tokens:
             raise UsageError(
@@ -122,9 +123,9 @@ class Model:
         rngs = nnx.Rngs(params=key)
         embed = nnx.Embed(task.d_in, self.embedding, rngs=rngs) if self.embedding else None
 
-        def layer(d_in: int) -> Recurrent | Bidirectional:
-            def one_way(reverse: bool) -> Recurrent:
-                return Recurrent(
+        def layer(d_in: int) -> OneWay | Bidirectional:
+            def one_way(reverse: bool) -> OneWay:
+                return build_layer(
                     self.cell, d_in, d_hidden, reverse=reverse, schedule=self.schedule, rngs=rngs
                 )
 
@@ -158,7 +159,7 @@ class Size(ABC):
 
     @abstractmethod
     def width(self, model: Model, task: Task) -> int:
-        """The units H of each layer and direction.
+        """The units H of each layer and direction, a multiple of what the model's layer asks for.
 
         Raises:
             UsageError: the size is out of range.
@@ -175,6 +176,10 @@ class Hidden(Size):
         """The units H of each layer and direction."""
         if self.units < 1:
             raise UsageError(f"size.units: {self.units}: give at least 1")
+        if self.units % model.cell.multiple:
+            raise UsageError(
+                f"size.units: {self.units}: {model.label} needs a multiple of {model.cell.multiple}"
+            )
         return self.units
 
 
@@ -192,18 +197,19 @@ class ParameterBudget(Size):
         """The units H of each layer and direction.
 
         Raises:
-            UsageError: even one unit takes more than twice the budget.
+            UsageError: even the smallest width takes more than twice the budget.
         """
-        if count(model, task, 1) > 2 * self.parameters:
+        unit = model.cell.multiple
+        if count(model, task, unit) > 2 * self.parameters:
             raise UsageError(
                 f"size.parameters: {self.parameters}: {model.label} on {task.label} has "
-                f"{count(model, task, 1)} with a single unit; give a larger budget"
+                f"{count(model, task, unit)} at its smallest width, {unit}; give a larger budget"
             )
-        low, high = 1, 2
+        low, high = unit, 2 * unit
         while count(model, task, high) < self.parameters:
             low, high = high, 2 * high
-        while high - low > 1:
-            middle = (low + high) // 2
+        while high - low > unit:
+            middle = (low + high) // (2 * unit) * unit
             if count(model, task, middle) < self.parameters:
                 low = middle
             else:

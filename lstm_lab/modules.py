@@ -4,10 +4,15 @@ A module holds parameters and static settings, nothing else: no cache, no random
 between calls. What a call needs beyond its input (a carry, a PRNG key for dropout) is an argument, so
 `nnx.split` once and plain `jax.jit`, `grad`, `scan` and `vmap` afterwards is all there is to learn.
 
+Here stand the layer that is one cell run over time, and what is made of layers: both directions, stacks,
+models. What goes around a cell, or stands in its place, is in `layers/`; all of it is `OneWay`.
+
 Every layer answers with `Reading(carry, y, last)`. In Keras' words: `y` is what `return_sequences=True`
 gives, `last` what it gives without, `carry` what `return_state=True` adds.
 """
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +24,7 @@ from jax import Array
 from lstm_lab.cells.base import Carry, Cell
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll import Schedule, Sequential, unroll
+from lstm_lab.unroll.run import steps_read
 
 Merge = Literal["concat", "sum", "mul", "ave"]
 
@@ -38,7 +44,47 @@ class Reading(NamedTuple):
     last: Any
 
 
-class Recurrent(nnx.Module):
+class OneWay(nnx.Module):
+    """A layer that reads in one direction: `Recurrent`, and every module a block of `layers/` builds.
+
+    Attributes:
+        d_in: features of the input, D.
+        d_out: features of the output.
+        reverse: whether it reads from the last step to the first.
+    """
+
+    d_in: int
+    d_out: int
+    reverse: bool
+
+    @abstractmethod
+    def initial_carry(self, batch: int) -> Carry:
+        """The carry before the first step, leaves `[batch, ...]`."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        x: Array,
+        *,
+        carry: Carry | None = None,
+        mask: Array | None = None,
+        lengths: Array | None = None,
+        reset: Array | None = None,
+        key: Array | None = None,
+    ) -> Reading:
+        """Read a batch of sequences; the rules of `unroll` hold.
+
+        Args:
+            x: `[B, T, D]`.
+            carry: the state to begin with; the layer's own where None.
+            mask: bool `[B, T]`, False where a step is skipped.
+            lengths: int `[B]`, steps of each right-padded row.
+            reset: bool `[B, T]`, True at the first step of a new sequence in a row.
+            key: PRNG key for layers that draw at random in training; None in evaluation.
+        """
+
+
+class Recurrent(OneWay):
     """One cell run over time.
 
     Args:
@@ -82,32 +128,20 @@ class Recurrent(nnx.Module):
         reset: Array | None = None,
         key: Array | None = None,
     ) -> Reading:
-        """Read a batch of sequences.
-
-        Args:
-            x: `[B, T, D]`.
-            carry: the state to begin with; the cell's own where None.
-            mask: bool `[B, T]`, False where a step is skipped.
-            lengths: int `[B]`, steps of each right-padded row.
-            reset: bool `[B, T]`, True at the first step of a new sequence in a row.
-            key: PRNG key for cells that draw at random in training; None in evaluation.
-        """
+        """Read a batch of sequences; see `OneWay`."""
+        _, mask = steps_read(x, mask, lengths, reset)
         carry, y = unroll(
             self.cell,
             self._arrays(),
             x,
             carry=carry,
             mask=mask,
-            lengths=lengths,
             reset=reset,
             reverse=self.reverse,
             schedule=self.schedule,
             key=key,
         )
-        if lengths is not None:
-            t = jnp.arange(x.shape[1])
-            mask = t < lengths[:, None].astype(t.dtype)
-        return Reading(carry, y, _last(y, mask, self.reverse))
+        return Reading(carry, y, last_read(y, mask, self.reverse))
 
     def _arrays(self) -> Any:
         return jax.tree.map(
@@ -115,7 +149,7 @@ class Recurrent(nnx.Module):
         )
 
 
-def _last(y: Array, mask: Array | None, reverse: bool) -> Array:
+def last_read(y: Array, mask: Array | None, reverse: bool) -> Array:
     """The output `[B, H]` at the last step read, which differs by row and by direction."""
     if mask is None:
         return y[:, 0] if reverse else y[:, -1]
@@ -139,9 +173,7 @@ class Bidirectional(nnx.Module):
         UsageError: the layers read the same way, or their widths cannot be merged.
     """
 
-    def __init__(
-        self, forward: Recurrent, backward: Recurrent, merge: Merge | None = "concat"
-    ) -> None:
+    def __init__(self, forward: OneWay, backward: OneWay, merge: Merge | None = "concat") -> None:
         if forward.reverse or not backward.reverse:
             raise UsageError(
                 f"bidirectional: reverse={forward.reverse} and {backward.reverse}: "
@@ -165,7 +197,7 @@ class Bidirectional(nnx.Module):
     def __call__(
         self, x: Array, *, carry: Carry | None = None, key: Array | None = None, **steps: Any
     ) -> Reading:
-        """Read a batch of sequences from both ends; arguments and shapes as in `Recurrent`."""
+        """Read a batch of sequences from both ends; arguments and shapes as in `OneWay`."""
         ahead, back = (None, None) if carry is None else carry
         key_ahead, key_back = _split(key, 2)
         forward = self.forward(x, carry=ahead, key=key_ahead, **steps)
@@ -211,7 +243,7 @@ class Stack(nnx.Module):
 
     def __init__(
         self,
-        layers: list[Recurrent | Bidirectional],
+        layers: Sequence[OneWay | Bidirectional],
         *,
         residual: bool = False,
         norm: bool = False,
@@ -249,7 +281,7 @@ class Stack(nnx.Module):
     def __call__(
         self, x: Array, *, carry: Carry | None = None, key: Array | None = None, **steps: Any
     ) -> Reading:
-        """Read a batch of sequences; arguments and shapes as in `Recurrent`, dropout only with a key."""
+        """Read a batch of sequences; arguments and shapes as in `OneWay`, dropout only with a key."""
         carries = [None] * len(self.layers) if carry is None else carry
         keys = _split(key, 2 * len(self.layers))
         reading = self.layers[0](x, carry=carries[0], key=keys[0], **steps)
@@ -303,7 +335,7 @@ class SequenceModel(nnx.Module):
     def __init__(
         self,
         embed: nnx.Embed | int | None,
-        body: Recurrent | Bidirectional | Stack,
+        body: OneWay | Bidirectional | Stack,
         d_out: int,
         *,
         per_step: bool = True,
@@ -334,7 +366,7 @@ class SequenceModel(nnx.Module):
 
         Args:
             x: tokens, int `[B, T]`, or as one-hot vectors `[B, T, V]`; or features `[B, T, D]`.
-            **call: `carry`, `mask`, `lengths`, `reset` and `key` as in `Recurrent`.
+            **call: `carry`, `mask`, `lengths`, `reset` and `key` as in `OneWay`.
 
         Returns:
             The carry, and the outputs: `[B, T, d_out]` per step or `[B, d_out]` per sequence.

@@ -2,8 +2,8 @@
 
 Tyro reads the fields from the dataclasses themselves. `--task.lag 50` and `--model.layers 2` speak of every
 task, or every model, that has the field; `--tasks.0.lag 50` of one. `--model.schedule newton` puts another value of
-the same kind there by its name, and `--cells LRU MGU` one model per cell named in place of the
-experiment's. What cannot be read is told in one line, with the nearest name
+the same kind there by its name, and `--cells LRU CausalAttention` one model per cell or layer named in place of
+the experiment's. What cannot be read is told in one line, with the nearest name
 where a name is unknown.
 """
 
@@ -86,11 +86,13 @@ def parse(cls: type[T], arguments: Sequence[str], default: T | None = None, prog
 
 
 def _with_cells(experiment: T, names: str) -> T:
-    """Put one model per named cell, set like the first there is, in place of an experiment's models."""
+    """Put one model per named cell or layer, set like the first, in place of an experiment's models."""
     from lstm_lab.cells.base import Cell
     from lstm_lab.discover import subclasses
+    from lstm_lab.layers.base import Block
 
-    cells = {cls.__name__: cls for cls in subclasses("lstm_lab.cells", Cell)}
+    found = [*subclasses("lstm_lab.cells", Cell), *subclasses("lstm_lab.layers", Block)]
+    cells = {cls.__name__: cls for cls in found}
     wanted = [
         _matching(name, cells, "--cells") for name in re.split(r"[\s,=]+", names.strip(" =,"))
     ]

@@ -1,6 +1,7 @@
 """What every test runs under: two CPU devices, strict types, no network, repeatable numbers."""
 
 import os
+from collections.abc import Iterator
 
 # XLA's CPU kernels split sums by thread count, so the last bits depend on it: one thread makes a
 # test give the same numbers on every machine. It is read once, when JAX starts; child processes
@@ -19,10 +20,27 @@ from hypothesis import settings
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+# Small programs compile sooner when left unoptimised; what is about the optimised one asks for `optimised`.
+jax.config.update("jax_disable_most_optimizations", True)
 
 # A first example compiles, so its time says nothing; derandomised, a failure is the same for all.
 settings.register_profile("lab", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("lab")
+
+
+@pytest.fixture(scope="module")
+def optimised() -> Iterator[None]:
+    """Compile as outside the tests."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="module")
+def double_precision() -> Iterator[None]:
+    """For tests in which small differences are errors."""
+    with jax.enable_x64(True):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -130,11 +130,12 @@ def test_help_names_fields(capsys: Capture) -> None:
     assert "--temperature" in capsys.readouterr().out
 
 
-def test_list_names_every_cell(capsys: Capture) -> None:
+def test_list_names_every_cell_and_layer(capsys: Capture) -> None:
     assert execute(["list", "--json"]) == 0
     rooms = json.loads(capsys.readouterr().out)
     names = {entry["name"] for entry in rooms["cells"]}
     assert names == {cls.__name__ for cls in subclasses("lstm_lab.cells", Cell)}
+    assert {"Residual", "CausalAttention"} <= {entry["name"] for entry in rooms["layers"]}
     assert execute(["list"]) == 0
     said = capsys.readouterr().out
     assert all(f"  {entry['name']}(" in said for room in rooms.values() for entry in room)

@@ -13,16 +13,21 @@ from lstm_lab.cells.lstm import LSTM
 from lstm_lab.config import digest, from_json, known, to_json
 from lstm_lab.errors import UsageError
 from lstm_lab.experiment import Hidden
+from lstm_lab.layers.base import Block
+from lstm_lab.layers.heads import Heads
+from lstm_lab.layers.residual import Residual
 from lstm_lab.tasks.base import Task
 from lstm_lab.unroll import Schedule, Sequential
 from tests.variants import everything, name
 
 CONFIGURATIONS = [
     *everything("lstm_lab.cells", Cell),
+    *everything("lstm_lab.layers", Block),
     *everything("lstm_lab.tasks", Task),
     *everything("lstm_lab.unroll", Schedule),
     LSTM(Chrono(50)),
     LSTM(ForgetBias(-0.5)),
+    Residual(Heads(LSTM(Chrono(50)), heads=2)),
     Sequential(unroll=4, remat=32),
 ]
 

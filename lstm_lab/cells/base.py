@@ -31,7 +31,21 @@ Carry = Any
 """A NamedTuple of arrays `[..., H]`, or `[..., H, H]` for a matrix: all that one step hands to the next."""
 
 
-class Cell(ABC):
+class Layer:
+    """A value that names what one layer of a model is: a cell, or something around one."""
+
+    @property
+    def label(self) -> str:
+        """A short name for tables and figures."""
+        return type(self).__name__
+
+    @property
+    def multiple(self) -> int:
+        """What the units H must be a multiple of: any number will do unless a layer shares them out."""
+        return 1
+
+
+class Cell(Layer, ABC):
     """One step of a recurrent network, as pure functions of its parameters.
 
     Subclasses are frozen dataclasses whose every field has a default.
@@ -94,11 +108,6 @@ class Cell(ABC):
         Returns:
             The carry after the step and the output `[..., H]`.
         """
-
-    @property
-    def label(self) -> str:
-        """A short name for tables and figures."""
-        return type(self).__name__
 
 
 class LinearCell(Cell):

@@ -92,34 +92,35 @@ def arguments(
     Raises:
         UsageError: as `unroll`.
     """
-    mask = _valid_steps(x, mask, lengths)
-    if mask is not None:
-        # Whatever stands in the padding, a NaN even, must reach neither outputs nor gradients.
-        x = jnp.where(mask[..., None], x, jnp.zeros_like(x))
-    if reset is not None:
-        _check_shape("reset", reset, x.shape[:2])
+    x, mask = steps_read(x, mask, lengths, reset)
     key_params, key_x = (None, None) if key is None else jax.random.split(key)
     params = cell.prepare(params, key_params)
     # Behind the mask: noise is drawn, so it is finite whatever stands in the padding.
     x = cell.disturb(params, x, key_x)
     start = _as_varying_as(x, cell.carry(params, x.shape[0]))
-    if carry is None:
-        carry = start
-    elif jax.tree.map(jnp.shape, carry) != jax.tree.map(jnp.shape, start):
-        raise UsageError(
-            f"carry: shapes {jax.tree.map(jnp.shape, carry)}: "
-            f"this cell and batch need {jax.tree.map(jnp.shape, start)}"
-        )
-    restart = reset
-    if reset is not None and reverse:
-        # Read backwards, a sequence is entered at its last step: the one before the next one's first.
-        restart = jnp.roll(reset, -1, axis=1).at[:, -1].set(False)
+    carry = carry_given(carry, start)
+    restart = None if reset is None else restarts(reset, reverse)
     steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), Steps(x, mask, restart))
     return Arguments(params, carry, start, steps)
 
 
-def _valid_steps(x: Array, mask: Array | None, lengths: Array | None) -> Array | None:
-    """Check the inputs' shapes and express lengths as a mask `[B, T]`."""
+def steps_read(
+    x: Array, mask: Array | None, lengths: Array | None, reset: Array | None
+) -> tuple[Array, Array | None]:
+    """Check the inputs' shapes, and leave of the inputs what is read.
+
+    Args:
+        x: inputs `[B, T, D]`.
+        mask: bool `[B, T]`, False where a step is to be skipped.
+        lengths: int `[B]`, steps of each right-padded row.
+        reset: bool `[B, T]`, True at the first step of each new sequence in a row.
+
+    Returns:
+        The inputs with zeros where a step is skipped, and a mask `[B, T]`, None where none is.
+
+    Raises:
+        UsageError: a shape does not fit, or both `mask` and `lengths` are given.
+    """
     if x.ndim != 3 or x.shape[1] < 1:
         raise UsageError(f"x: shape {x.shape}: give [batch, time, features] with at least one step")
     if mask is not None and lengths is not None:
@@ -127,10 +128,38 @@ def _valid_steps(x: Array, mask: Array | None, lengths: Array | None) -> Array |
     if lengths is not None:
         _check_shape("lengths", lengths, x.shape[:1])
         t = jnp.arange(x.shape[1])
-        return t < lengths[:, None].astype(t.dtype)
+        mask = t < lengths[:, None].astype(t.dtype)
     if mask is not None:
         _check_shape("mask", mask, x.shape[:2])
-    return mask
+        # Whatever stands in the padding, a NaN even, must reach neither outputs nor gradients.
+        x = jnp.where(mask[..., None], x, jnp.zeros_like(x))
+    if reset is not None:
+        _check_shape("reset", reset, x.shape[:2])
+    return x, mask
+
+
+def carry_given(carry: Carry | None, own: Carry) -> Carry:
+    """The carry to begin with: the layer's own where None is given.
+
+    Raises:
+        UsageError: its shapes are not those of the layer's own.
+    """
+    if carry is None:
+        return own
+    if jax.tree.map(jnp.shape, carry) != jax.tree.map(jnp.shape, own):
+        raise UsageError(
+            f"carry: shapes {jax.tree.map(jnp.shape, carry)}: "
+            f"this layer and batch need {jax.tree.map(jnp.shape, own)}"
+        )
+    return carry
+
+
+def restarts(reset: Array, reverse: bool) -> Array:
+    """Where a sequence is entered, bool `[B, T]`, given where each begins."""
+    if not reverse:
+        return reset
+    # Read backwards, a sequence is entered at its last step: the one before the next one's first.
+    return jnp.roll(reset, -1, axis=1).at[:, -1].set(False)
 
 
 def _check_shape(name: str, array: Array, wanted: tuple[int, ...]) -> None:

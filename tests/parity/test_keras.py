@@ -22,6 +22,8 @@ os.environ.setdefault(
 )
 keras = pytest.importorskip("keras", reason="Keras is not installed: `make peers` adds it")
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 def same(params: Any) -> list[Any]:
     """Kernel, recurrent kernel, bias: our order, and our gates' order i f g o."""

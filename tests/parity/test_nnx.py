@@ -14,6 +14,8 @@ from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lstm import LSTM
 from tests.parity.common import Answer, Case, agree, case, ours
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 def simple(params: Any) -> Any:
     """nnx keeps the one bias with the input's kernel."""

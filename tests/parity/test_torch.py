@@ -29,6 +29,8 @@ PEERS = {
     "GRU": (GRU(), lambda *sizes, **kw: torch.nn.GRU(*sizes, **kw)),
 }
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 def weights(params: Any) -> dict[str, Any]:
     """Transposed matrices, and the bias shared out over torch's two; c_n is the second's alone."""

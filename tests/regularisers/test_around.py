@@ -19,7 +19,7 @@ from lstm_lab.regularisers.variational_dropout import VariationalDropout
 from lstm_lab.regularisers.weight_drop import WeightDrop
 from lstm_lab.regularisers.zoneout import Zoneout
 from lstm_lab.unroll import Schedule, Sequential, unroll
-from tests.cells.test_contract import (
+from tests.cells.contract import (
     PLAIN,
     B,
     D,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lstm_lab.cells.elman import Elman
+from lstm_lab.cells.initial import ForgetBias
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.config import from_json, to_json
 from lstm_lab.errors import UsageError
@@ -128,7 +129,7 @@ def test_every_rate_is_a_field_of_the_command_line() -> None:
     }
     changed = override(experiment, [word for pair in words.items() for word in pair])
     (trial,) = changed.trials()
-    inside = Zoneout(LSTM(forget_bias=2.0), hidden=0.375)
+    inside = Zoneout(LSTM(ForgetBias(2.0)), hidden=0.375)
     cell = VariationalDropout(WeightDrop(inside, 0.25), 0.125, 0.3, 0.3)
     assert trial.model == replace(NOISY, cell=cell, embedding_dropout=0.5)
     assert trial.penalty == Activity(temporal=3.0)

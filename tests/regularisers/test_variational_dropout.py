@@ -16,7 +16,7 @@ from lstm_lab.errors import UsageError
 from lstm_lab.regularisers.variational_dropout import VariationalDropout
 from lstm_lab.regularisers.zoneout import Zoneout
 from tests import oracles
-from tests.cells.test_contract import B, D, H, T, assert_close, problem
+from tests.cells.contract import B, D, H, T, assert_close, problem
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 

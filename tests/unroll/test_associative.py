@@ -1,6 +1,5 @@
 """The associative schedule: the loop's numbers, in a number of rounds that grows as log T."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -41,14 +40,6 @@ every_linear_cell = pytest.mark.parametrize(
     ],
 )
 both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unoptimised() -> Iterator[None]:
-    """Compiling is nearly all the time these programs take, and log T rounds are long programs."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def draw(shape: Any, seed: int) -> Any:

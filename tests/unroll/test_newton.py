@@ -1,7 +1,6 @@
 """Newton's schedule: the loop's numbers and gradients for any cell, few iterations, and failure that is told."""
 
 import logging
-from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
 
@@ -31,14 +30,6 @@ LOGGER = "lstm_lab.unroll.newton"
 
 jitted_damped_prefixes = jax.jit(damped_prefixes)
 both_forms = pytest.mark.parametrize("schedule", [FULL, DIAGONAL], ids=name)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unoptimised() -> Iterator[None]:
-    """Compiling is nearly all the time these programs take."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(autouse=True)
