@@ -4,8 +4,8 @@
 
 with A_t a matrix or a diagonal. Two steps in a row are one of the same kind, (A, r) after (A', r') being
 (A A', A r' + r), so `lax.associative_scan` forms all T prefixes in about 2 log2 T rounds (G. E. Blelloch,
-"Prefix sums and their applications" 1990, section 1.4.1). With matrices a round multiplies T of them, n³
-each; with diagonals it costs n.
+"Prefix sums and their applications" 1990, section 1.4.1), about 2 T products in all: n³ work each with
+matrices, n with diagonals.
 
 Damped, δ minimises
 

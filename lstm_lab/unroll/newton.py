@@ -10,7 +10,7 @@ done when the residual f_t(s_{t-1}) - s_t has vanished.
 
 - `form="full"`: J_t is the n x n Jacobian, and convergence near the solution is quadratic. Y. H. Lim,
   Q. Zhu, J. Selfridge and M. F. Kasim, "Parallelizing non-linear sequential models over the sequence
-  length" (2024), who call it DEER. Memory T B n², work T B n³ log T: n is all numbers of a row's carry.
+  length" (2024), who call it DEER. Memory T B n², work T B n³ in an iteration: n is all numbers of a row's carry.
 - `form="diagonal"`: only the diagonal of J_t is kept, and convergence is linear. X. Gonzalez, A. Warrington,
   J. T. H. Smith and S. W. Linderman, "Towards scalable and stable parallelization of nonlinear RNNs"
   (2024), who call it quasi-DEER. Memory T B n. The diagonal is read off n columns of J_t, one after another.
@@ -19,9 +19,9 @@ done when the residual f_t(s_{t-1}) - s_t has vanished.
 
 Each iteration makes at least one more step of every row exact, so T iterations without damping suffice
 whatever the cell (Gonzalez et al. 2024). Whether few do depends on the cell: where nearby states come
-together, their number hardly grows with T; where they part, as in a chaotic network, there is nothing
-to be had from this schedule. F. Danieli et al., "ParaRNN" (2025), train large cells this way, made so that J_t
-is block diagonal; here cells are as their papers have them.
+together, their number hardly grows with T; where they part, as in a chaotic network, nothing is gained.
+F. Danieli et al., "ParaRNN" (2025), train large cells this way, made so that J_t is block diagonal; here cells
+are as their papers have them.
 
 The gradient is that of the solution and not of the iterations (implicit function theorem). Its
 adjoint recurrence is linear, with the same matrices transposed,
@@ -32,9 +32,10 @@ In the full form it is solved at once; in the diagonal form by the same iteratio
 All parameters get their gradient afterwards, from all steps together. The derivative of the adjoint is
 again such a solution, so second derivatives exist; forward mode does not.
 
-The state is held as s plus a correction, which differs from the papers' δ-free form only in rounding: errors
-of the linear solver are corrected in the next iteration. Where a correction is not finite the guess is put
-back, as Gonzalez et al. do with zero.
+Differs from the papers in solving for the correction where they solve for s itself: equal but for rounding,
+and errors of the linear solver are then mended by the next iteration. Where a correction is not finite the
+guess is put back, as Gonzalez et al. put zero. λ is constant over the iterations, so the more damped, the
+slower the end.
 
 **Failure.** If the residual is not small after `max_iterations`, outputs and final carry are NaN, for all rows,
 so that training stops; or, if asked for, the loop is run. Gradients likewise. Either way a warning goes to a

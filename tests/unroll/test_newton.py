@@ -128,8 +128,12 @@ def report(cell: Cell, schedule: Newton, steps: int, **how: Any) -> Any:
 
 
 @both_forms
-def test_a_linear_cell_takes_one_correction(schedule: Newton) -> None:
-    told = report(MinGRU(), schedule, 64)
+def test_a_linear_cell_takes_one_correction_masked_and_packed_too(schedule: Newton) -> None:
+    # Corrected by a wrong Jacobian it would get there too, but not at once.
+    mask, reset = np.ones((B, 64), bool), np.zeros((B, 64), bool)
+    mask[0, 20:40] = False
+    reset[0, 30] = reset[1, 10] = True
+    told = report(MinGRU(), schedule, 64, mask=mask, reset=reset)
     assert told.converged
     assert told.iterations == 1
     assert told.residual <= 1e-6
@@ -163,23 +167,25 @@ def test_a_thousand_steps_and_their_gradients_are_those_of_the_loop(schedule: Ne
     assert_close(got, wanted, 1e-5)
 
 
-def test_damping_changes_the_way_but_not_the_solution() -> None:
+def test_damping_takes_longer_to_the_same_solution_and_a_loose_tolerance_stops_sooner() -> None:
     given = problem(GRU(), T)
 
     @jax.jit
     def run(params: Any, carry: Any, x: Any) -> Any:
-        """Outputs of the damped form and of the loop, and the iterations with damping and without."""
+        """Outputs of the damped form and of the loop; iterations damped, not damped, and content with less."""
         damped = Newton(form="diagonal", damping=0.1)
+        content = Newton(form="diagonal", tolerance=0.1)
         ys = [read(GRU(), s, params, carry, x)[1] for s in (damped, PLAIN)]
-        told = [
-            newton_report(GRU(), params, x, carry=carry, schedule=s) for s in (damped, DIAGONAL)
-        ]
+        told = (
+            newton_report(GRU(), params, x, carry=carry, schedule=s)
+            for s in (damped, DIAGONAL, content)
+        )
         return ys, [t.iterations for t in told]
 
-    (got, wanted), (slower, plain) = run(*given)
+    (got, wanted), (slower, plain, sooner) = run(*given)
     assert_close(got, wanted, 1e-4)
     assert failures() == 0
-    assert plain < slower
+    assert sooner < plain < slower
 
 
 @pytest.mark.parametrize(
@@ -222,6 +228,16 @@ def test_a_chaotic_network_fails_as_nan_with_a_warning_and_is_counted(
     message = record.getMessage()
     assert message.startswith("Elman: states of 20 steps: not found in 2 iterations")
     forget_failures()
+    assert failures() == 0
+
+
+def test_a_report_of_failure_is_returned_and_not_told() -> None:
+    params, _, x = problem(Elman(), CHAOTIC, gain=10.0)
+    run = jax.jit(partial(newton_report, Elman(), schedule=failing("nan")))
+    told = run(params, x)
+    assert not told.converged
+    assert told.iterations == 2
+    assert told.residual > 0.1
     assert failures() == 0
 
 
