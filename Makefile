@@ -62,10 +62,10 @@ smoke: $(READY) ## Two steps of every experiment, thrown away
 	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
 	$(BIN)/lstm-lab run $(EXPERIMENTS) --smoke --out "$$out" $(ARGS)
 
-test: $(READY) ## All tests but the fault suite
+test: $(READY) ## The tests; of the large suites a sample
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup $(ARGS)
 
-contract: $(READY) ## Every variant of every cell, held to what each cell promises; minutes
+contract: $(READY) ## What `make test` leaves out of the large suites: every cell, layer, schedule; minutes
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup -m variant $(ARGS)
 
 faults: $(READY) ## The fault suite: kills, full disks, flipped bits; minutes

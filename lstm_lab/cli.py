@@ -332,8 +332,13 @@ def _list(words: list[str]) -> None:
     for room, entries in rooms.items():
         print(room)
         for entry in entries:
-            settings = ", ".join(f"{k}={v!r}" for k, v in entry["fields"].items())
+            settings = ", ".join(f"{k}={_shown(v)}" for k, v in entry["fields"].items())
             print(f"  {entry['name']}({settings})\n      {entry['summary']}")
+
+
+def _shown(default: object) -> str:
+    """A field's default; one that is a value of its own by its class alone."""
+    return f"{default['type']}()" if isinstance(default, dict) else repr(default)
 
 
 def _schedules(words: list[str]) -> None:

@@ -65,7 +65,7 @@ def test_a_bad_corpus(content: bytes | None, word: str, tmp_path: Path, capsys: 
         (["run", LONG_RANGE, "--models.0.cel.bias", "1"], "no such option"),
         (["run", LONG_RANGE, "--steps", "five"], "five"),
         (["run", LONG_RANGE, "--cells", "GRU", "LSTN"], "did you mean LSTM?"),
-        (["run", LONG_RANGE, "--cells"], "no such name: use CoRNN"),
+        (["run", LONG_RANGE, "--cells"], "no such name: use CausalAttention"),
         (["run", LONG_RANGE, "--task.lag", "0"], "lag"),
         (["run", FIBONACCI, "--size.units", "-1"], "size.units: -1"),
         (["run", TEXT, "--batch", "0"], "batch"),

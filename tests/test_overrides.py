@@ -50,7 +50,7 @@ def test_tasks_are_named_likewise_and_all_else_stays() -> None:
         (["--model.schedule", "sequental"], "schedule: sequental: no such name: did you mean"),
         # An LSTM is known here, but is no schedule.
         (["--model.schedule", "lstm"], "schedule: lstm: no such name"),
-        (["--model.cell"], "cell: nothing: no such name: use CoRNN"),
+        (["--model.cell"], "cell: nothing: no such name: use CausalAttention"),
         (["--tasks.7", "adding"], "--tasks.7: no such option"),
         (["--model.sell", "GRU"], "did you mean --model.cell"),
     ],

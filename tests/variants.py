@@ -57,8 +57,19 @@ def _program(cell: Cell) -> str:
 
 
 def distinct(cells: list[Cell]) -> list[Cell]:
-    """One cell for each different step: how parameters are drawn makes no other step."""
-    return list({(type(cell), _program(cell)): cell for cell in reversed(cells)}.values())[::-1]
+    """The first cell of each different step: how parameters are drawn makes no other step."""
+    found: dict[Any, Cell] = {}
+    for cell in cells:
+        found.setdefault((type(cell), _program(cell)), cell)
+    return list(found.values())
+
+
+def first_of_each(cells: list[Cell]) -> list[Cell]:
+    """The first variant of every class."""
+    found: dict[type, Cell] = {}
+    for cell in cells:
+        found.setdefault(type(cell), cell)
+    return list(found.values())
 
 
 CELLS: list[Cell] = everything("lstm_lab.cells", Cell)

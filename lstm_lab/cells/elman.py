@@ -86,7 +86,7 @@ class Elman(Cell):
 
     @property
     def label(self) -> str:
-        if self == Elman("relu", Identity(), Normal(0.001)):
+        if self == type(self)("relu", Identity(), Normal(0.001)):
             return "IRNN"
         activation = "" if self.activation == "tanh" else self.activation
         drawn = unlike_torch(self.recurrent, self.input)

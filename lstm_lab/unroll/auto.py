@@ -38,7 +38,7 @@ class Crossover(NamedTuple):
     measured_to: int
 
 
-CROSSOVERS: Mapping[str, Crossover] = {"cpu": Crossover(None, 16_384)}
+CROSSOVERS: Mapping[str, Crossover] = {"cpu": Crossover(None, 4096)}
 
 
 @dataclass(frozen=True)

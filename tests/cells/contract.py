@@ -19,14 +19,14 @@ from jax import Array
 
 from lstm_lab.cells.base import Cell
 from lstm_lab.unroll import Schedule, Sequential, unroll
-from tests.variants import STEPS, name
+from tests.variants import STEPS, first_of_each, name
 
 B, T, D, H = 3, 6, 2, 3
 PLAIN = Sequential(adjoint=False)
 
-# Plain, gated, linear, and with a matrix for a state.
-SAMPLE = ("Elman", "GRU", "LSTM", "MinGRU", "LinearAttention")
-FIRST = list({type(cell): cell for cell in reversed(STEPS)}.values())[::-1]
+# Gated, linear, and with a matrix for a state.
+SAMPLE = ("LSTM", "MinGRU", "LinearAttention")
+FIRST = first_of_each(STEPS)
 
 
 def sampled(cell: Cell) -> bool:

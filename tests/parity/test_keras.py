@@ -98,9 +98,13 @@ CASES = [
     ("GRU after", "concat"),
     ("GRU before", "concat"),
 ]
+SAMPLE = [("LSTM", "concat"), ("GRU after", "concat")]
 
 
-@pytest.mark.parametrize(("peer", "merge"), CASES)
+@pytest.mark.parametrize(
+    ("peer", "merge"),
+    [pytest.param(*c, marks=() if c in SAMPLE else pytest.mark.variant) for c in CASES],
+)
 def test_both_directions_agree_with_keras_however_merged(peer: str, merge: Merge) -> None:
     cell, make, mapping = PEERS[peer]
     given = case(cell, seed=4, width=2 if merge == "concat" else 1)

@@ -123,7 +123,7 @@ def test_every_rate_is_a_field_of_the_command_line() -> None:
         "--model.cell.input": "0.125",
         "--model.cell.cell.rate": "0.25",
         "--model.cell.cell.cell.hidden": "0.375",
-        "--model.cell.cell.cell.cell.forget-bias": "2.0",
+        "--model.cell.cell.cell.cell.biases.value": "2.0",
         "--model.embedding-dropout": "0.5",
         "--penalty.temporal": "3.0",
     }

@@ -14,22 +14,22 @@ from jax.sharding import Mesh, PartitionSpec
 from lstm_lab.cells.base import Cell, LinearCell
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll import Associative, Schedule, Sequential, unroll
-from tests.variants import STEPS, name
+from tests.variants import STEPS, first_of_each, name
 
 B, T, D, H = 2, 6, 2, 3
 LONG = 10_000
 LONG_GRADIENT = 1_000
 ASSOCIATIVE, PLAIN = Associative(), Sequential(adjoint=False)
 LOOPS = {"scan", "while"}
-# Rounding errors of a float32 over as many steps as the longest memory drawn, S4D's 2,000, are some 1e-4.
-LONG_TOLERANCE = 1e-4
+# S4D's longest memories are 2,000 steps; over as many, the loop itself is 4e-5 off the answer in float64.
+LONG_TOLERANCE = {"S4D": 1e-4}
 
 # One variant of each: the contract suite has all of them agree with the loop.
-LINEAR = list({type(cell): cell for cell in STEPS if isinstance(cell, LinearCell)}.values())
+LINEAR = first_of_each([cell for cell in STEPS if isinstance(cell, LinearCell)])
 NONLINEAR = [cell for cell in STEPS if not isinstance(cell, LinearCell)]
 
-# A sample in `make test`, one with a vector and one with two parts for a state; all in `make contract`.
-SAMPLE = ("MinGRU", "LRU")
+# A sample in `make test`, with two parts for a state; all in `make contract`.
+SAMPLE = ("LRU",)
 every_linear_cell = pytest.mark.parametrize(
     "cell",
     [
@@ -93,14 +93,14 @@ def test_ten_thousand_steps_are_those_of_the_loop(cell: Cell) -> None:
         jax.jit(partial(read, cell, schedule))(*given) for schedule in (ASSOCIATIVE, PLAIN)
     )
     assert np.abs(wanted[1]).max() > 0
-    assert_close(got, wanted, LONG_TOLERANCE)
+    assert_close(got, wanted, LONG_TOLERANCE.get(type(cell).__name__, 1e-5))
 
 
 @every_linear_cell
 def test_gradients_over_a_thousand_steps_are_those_of_the_loop(cell: Cell) -> None:
     given = problem(cell, LONG_GRADIENT)
     got, wanted = (gradients(cell, schedule, given) for schedule in (ASSOCIATIVE, Sequential()))
-    assert_close(got, wanted, LONG_TOLERANCE)
+    assert_close(got, wanted, LONG_TOLERANCE.get(type(cell).__name__, 1e-5))
 
 
 @pytest.mark.parametrize("cell", NONLINEAR, ids=name)
