@@ -68,7 +68,7 @@ test: $(READY) ## The tests; of the large suites a sample
 contract: $(READY) ## What `make test` leaves out of the large suites: every cell, layer, schedule; minutes
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup -m variant $(ARGS)
 
-faults: $(READY) ## The fault suite: kills, full disks, flipped bits; minutes
+faults: $(READY) ## The fault suite: kills, signals, full disks, flipped bits; minutes
 	$(BIN)/python -m pytest -m fault $(ARGS)
 
 lint: $(READY) ## Lint, formatting and types

@@ -118,6 +118,7 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     compare("full", tmp_path / "killed", tmp_path / "whole")
 
 
+@pytest.mark.fault
 def test_signals_end_a_run_with_their_code_and_a_second_process_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sleepy.py"
     path.write_text(SLEEPY)

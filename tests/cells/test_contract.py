@@ -23,17 +23,23 @@ from tests.cells.contract import (
     evaluated,
     every_cell,
     every_cell_read,
+    heavy,
     initial,
     inner,
     plain_problem,
     problem,
     put,
     reading,
+    sampled,
     start,
 )
 from tests.variants import CELLS, name
 
 pytestmark = pytest.mark.usefixtures("double_precision")
+
+every_variant = pytest.mark.parametrize(
+    "cell", [pytest.param(cell, marks=heavy(not sampled(cell)), id=name(cell)) for cell in CELLS]
+)
 
 
 @every_cell_read
@@ -206,7 +212,7 @@ def test_every_method_treats_leading_axes_alike(cell: Cell) -> None:
         assert_close(part, step(alone, x[index]))
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=name)
+@every_variant
 def test_parameters_are_a_function_of_the_key_alone(cell: Cell) -> None:
     draws = [evaluated(initial(cell, jax.random.key(seed), D, H)) for seed in (0, 0, 1)]
     for leaf in jax.tree.leaves(draws):
@@ -217,10 +223,12 @@ def test_parameters_are_a_function_of_the_key_alone(cell: Cell) -> None:
     assert any(jax.tree.leaves(differs))
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=name)
+@every_variant
 def test_the_carry_has_one_row_per_sequence(cell: Cell) -> None:
-    params = cell.init(jax.random.key(0), D, H)
-    for leaf in jax.tree.leaves(cell.carry(cell.prepare(params), B)):
+    def carry(key: Array) -> Any:
+        return cell.carry(cell.prepare(cell.init(key, D, H)), B)
+
+    for leaf in jax.tree.leaves(jax.eval_shape(carry, jax.random.key(0))):
         assert leaf.shape[0] == B
         assert leaf.dtype == jnp.float32
 

@@ -42,7 +42,7 @@ TRIAL = Trial(
 LEARNED = 0.99
 # Half-way between chance and knowing.
 IGNORANT = 0.75
-PATIENCE = 1000
+PATIENCE = 500
 
 # Not linear in the carry, or not unit by unit, and unable all the same: see above.
 TOO_ORDERLY = ("DeltaNet", "IndRNN", "MLSTM")

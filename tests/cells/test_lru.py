@@ -15,7 +15,7 @@ from lstm_lab.unroll import unroll
 D, H = 5, 6
 
 
-def eigenvalues(cell: LRU, d_hidden: int = 4096) -> tuple[np.ndarray, LRUParams]:
+def eigenvalues(cell: LRU, d_hidden: int = 1024) -> tuple[np.ndarray, LRUParams]:
     params = jax.tree.map(np.asarray, cell.init(jax.random.key(0), 1, d_hidden))
     nu, theta = np.exp(np.float64(params.nu_log)), np.exp(np.float64(params.theta_log))
     return np.exp(-nu + 1j * theta), params

@@ -55,7 +55,7 @@ def asked(cell: Cell, schedule: Schedule, reverse: bool) -> bool:
             cell,
             schedule,
             reverse,
-            marks=heavy(not sampled(cell) or schedule not in ONE_OF_EACH),
+            marks=heavy(not sampled(cell, reverse) or schedule not in ONE_OF_EACH),
             id=f"{name(cell)}-{name(schedule)}-{'reverse' if reverse else 'forward'}",
         )
         for cell, schedule, reverse in product(STEPS, SCHEDULES, (False, True))

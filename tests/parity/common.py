@@ -5,7 +5,6 @@ so the framework's gradients are pulled back through it and compared in our layo
 included.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -98,8 +97,3 @@ def agree(ours: Answer, theirs: Answer) -> None:
     for part, got, wanted in zip(Answer._fields, ours, theirs, strict=True):
         for g, w in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
             np.testing.assert_allclose(g, w, rtol=TOLERANCE, atol=TOLERANCE, err_msg=part)
-
-
-def pull_back(mapping: Callable[[Any], Any], params: Any, gradients: Any) -> Any:
-    """Carry a framework's gradients, laid out as it likes, back to our parameters."""
-    return jax.vjp(mapping, params)[1](gradients)[0]

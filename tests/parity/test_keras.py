@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import pytest
 
+from lstm_lab.bench import layouts
 from lstm_lab.cells.base import Cell
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.modules import Merge
-from tests.parity.common import Answer, Case, agree, case, ours, pull_back
+from tests.parity.common import Answer, Case, agree, case, ours
 
 # Read when Keras is first imported; it would also write its defaults into the home directory.
 os.environ["KERAS_BACKEND"] = "jax"
@@ -25,33 +25,18 @@ keras = pytest.importorskip("keras", reason="Keras is not installed: `make peers
 pytestmark = pytest.mark.usefixtures("optimised")
 
 
-def same(params: Any) -> list[Any]:
-    """Kernel, recurrent kernel, bias: our order, and our gates' order i f g o."""
-    return list(params)
+def weights(params: Any) -> list[Any]:
+    """In the order of a layer's variables."""
+    return list(layouts.keras(params).values())
 
 
-def gru(params: Any) -> list[Any]:
-    """Keras puts the update gate first; resetting after, it keeps a second bias for the product."""
-
-    def swap(leaf: Any) -> Any:
-        r, u, n = jnp.split(leaf, 3, axis=-1)
-        return jnp.concatenate([u, r, n], axis=-1)
-
-    W, U, b = swap(params.W), swap(params.U), swap(params.b)
-    if params.c_n is None:
-        return [W, U, b]
-    H = params.c_n.shape[0]
-    return [W, U, jnp.stack([b, jnp.concatenate([jnp.zeros(2 * H, b.dtype), params.c_n])])]
-
-
-PEERS: dict[str, tuple[Cell, Any, Any]] = {
-    "SimpleRNN": (Elman(), lambda H, **kw: keras.layers.SimpleRNN(H, **kw), same),
-    "LSTM": (LSTM(), lambda H, **kw: keras.layers.LSTM(H, **kw), same),
-    "GRU after": (GRU(), lambda H, **kw: keras.layers.GRU(H, reset_after=True, **kw), gru),
+PEERS: dict[str, tuple[Cell, Any]] = {
+    "SimpleRNN": (Elman(), lambda H, **kw: keras.layers.SimpleRNN(H, **kw)),
+    "LSTM": (LSTM(), lambda H, **kw: keras.layers.LSTM(H, **kw)),
+    "GRU after": (GRU(), lambda H, **kw: keras.layers.GRU(H, reset_after=True, **kw)),
     "GRU before": (
         GRU(reset="before"),
         lambda H, **kw: keras.layers.GRU(H, reset_after=False, **kw),
-        gru,
     ),
 }
 
@@ -63,7 +48,7 @@ def keras_promotes_types() -> Iterator[None]:
         yield
 
 
-def theirs(make: Any, mapping: Any, given: Case, merge: Merge) -> Answer:
+def theirs(make: Any, given: Case, merge: Merge) -> Answer:
     H = jax.tree.leaves(given.d_final)[0].shape[-1]
     sides = [
         make(H, return_sequences=True, return_state=True, go_backwards=back)
@@ -84,8 +69,10 @@ def theirs(make: Any, mapping: Any, given: Case, merge: Merge) -> Answer:
         (y, final), pull = jax.vjp(run, weights, x)
         return y, final, *pull((given.d_y, [list(d) for d in given.d_final]))
 
-    y, final, d_weights, d_x = answer([mapping(p) for p in given.params], given.x)
-    d_params = [pull_back(mapping, p, d) for p, d in zip(given.params, d_weights, strict=True)]
+    y, final, d_weights, d_x = answer([weights(p) for p in given.params], given.x)
+    d_params = [
+        layouts.pull_back(weights, p, d) for p, d in zip(given.params, d_weights, strict=True)
+    ]
     return Answer(y, final, d_params, d_x)
 
 
@@ -106,6 +93,6 @@ SAMPLE = [("LSTM", "concat"), ("GRU after", "concat")]
     [pytest.param(*c, marks=() if c in SAMPLE else pytest.mark.variant) for c in CASES],
 )
 def test_both_directions_agree_with_keras_however_merged(peer: str, merge: Merge) -> None:
-    cell, make, mapping = PEERS[peer]
+    cell, make = PEERS[peer]
     given = case(cell, seed=4, width=2 if merge == "concat" else 1)
-    agree(ours(cell, given, merge), theirs(make, mapping, given, merge))
+    agree(ours(cell, given, merge), theirs(make, given, merge))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
+from lstm_lab.bench import layouts
 from lstm_lab.cells.base import Cell
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
@@ -17,19 +18,13 @@ from tests.parity.common import Answer, Case, agree, case, ours
 pytestmark = pytest.mark.usefixtures("optimised")
 
 
-def simple(params: Any) -> Any:
-    """nnx keeps the one bias with the input's kernel."""
-    return {"dense_i": {"kernel": params.W, "bias": params.b}, "dense_h": {"kernel": params.U}}
-
-
-def gru(params: Any) -> Any:
-    """The same, and no bias inside the reset's product: c_n does not exist there."""
-    return simple(params)
-
-
-def optimized_lstm(params: Any) -> Any:
-    """nnx keeps the one bias with the recurrent kernel; gates in our order."""
-    return {"dense_i": {"kernel": params.W}, "dense_h": {"kernel": params.U, "bias": params.b}}
+def plain(params: Any) -> Any:
+    """A module's tree of the layout's dotted names."""
+    tree: dict[str, dict[str, Any]] = {}
+    for path, leaf in layouts.flax(params).items():
+        module, name = path.split(".")
+        tree.setdefault(module, {})[name] = leaf
+    return tree
 
 
 def lstm(params: Any) -> Any:
@@ -44,15 +39,15 @@ def lstm(params: Any) -> Any:
 
 
 PEERS = {
-    "SimpleCell": (Elman(), nnx.SimpleCell, simple),
+    "SimpleCell": (Elman(), nnx.SimpleCell, plain),
     "SimpleCell relu": (
         Elman(activation="relu"),
         partial(nnx.SimpleCell, activation_fn=jax.nn.relu),
-        simple,
+        plain,
     ),
-    "OptimizedLSTMCell": (LSTM(), nnx.OptimizedLSTMCell, optimized_lstm),
+    "OptimizedLSTMCell": (LSTM(), nnx.OptimizedLSTMCell, plain),
     "LSTMCell": (LSTM(), nnx.LSTMCell, lstm),
-    "GRUCell": (GRU(), nnx.GRUCell, gru),
+    "GRUCell": (GRU(), nnx.GRUCell, plain),
 }
 
 

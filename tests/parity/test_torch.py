@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lstm_lab.bench.layouts import pull_back, pytorch
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.cells.lstm_projection import LSTMProjection
-from tests.parity.common import Answer, Case, agree, case, ours, pull_back
+from tests.parity.common import Answer, Case, agree, case, ours
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: `make peers` adds it")
 
@@ -32,27 +33,16 @@ PEERS = {
 pytestmark = pytest.mark.usefixtures("optimised")
 
 
-def weights(params: Any) -> dict[str, Any]:
-    """Transposed matrices, and the bias shared out over torch's two; c_n is the second's alone."""
-    own = {"weight_hr": params.P.T} if hasattr(params, "P") else {}
-    ih = hh = params.b / 2
-    if hasattr(params, "c_n"):
-        H = params.c_n.shape[0]
-        ih = jnp.concatenate([ih[: 2 * H], params.b[2 * H :]])
-        hh = jnp.concatenate([hh[: 2 * H], params.c_n])
-    return {"weight_ih": params.W.T, "weight_hh": params.U.T, "bias_ih": ih, "bias_hh": hh, **own}
-
-
 def theirs(make: Any, given: Case) -> Answer:
     (_, T, D), H = given.x.shape, jax.tree.leaves(given.d_final)[0].shape[-1]
     layer = make(D, H, batch_first=True, bidirectional=True)
     tensors = [
-        {name: getattr(layer, f"{name}_l0{suffix}") for name in weights(params)}
+        {name: getattr(layer, f"{name}_l0{suffix}") for name in pytorch(params)}
         for params, suffix in zip(given.params, ("", "_reverse"), strict=True)
     ]
     with torch.no_grad():
         for named, params in zip(tensors, given.params, strict=True):
-            for name, value in weights(params).items():
+            for name, value in pytorch(params).items():
                 named[name].copy_(torch.tensor(np.asarray(value)))
     x = torch.tensor(given.x, requires_grad=True)
     pack, pad = torch.nn.utils.rnn.pack_padded_sequence, torch.nn.utils.rnn.pad_packed_sequence
@@ -66,7 +56,7 @@ def theirs(make: Any, given: Case) -> Answer:
         y.detach().numpy(),
         [[s[way].detach().numpy() for s in states] for way in range(2)],
         [
-            pull_back(weights, params, {k: jnp.array(t.grad.numpy()) for k, t in named.items()})
+            pull_back(pytorch, params, {k: jnp.array(t.grad.numpy()) for k, t in named.items()})
             for named, params in zip(tensors, given.params, strict=True)
         ],
         x.grad.numpy(),
