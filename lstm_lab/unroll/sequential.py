@@ -161,7 +161,8 @@ def _bwd(loop: _Loop, kept: Any, cotangents: tuple[Carry, Array]) -> tuple[Any, 
             taken = _hold(restart, d_before, _zeros(d_before))
             d_start = jax.tree.map(jnp.add, d_start, taken)
             d_before = _hold(restart, _zeros(d_before), d_before)
-        return (d_before, d_start), (dz, dr, (d_after, dy) if own else None)
+        # Where gates adds z and r, their adjoints are one array: it is written once.
+        return (d_before, d_start), (dz, None if dr is dz else dr, (d_after, dy) if own else None)
 
     (d_carry, d_start), (dz, dr, d_out) = loop.scan(
         step,
@@ -169,15 +170,45 @@ def _bwd(loop: _Loop, kept: Any, cotangents: tuple[Carry, Array]) -> tuple[Any, 
         (z, r, before, steps.mask, steps.restart, dy),
         not loop.reverse,
     )
-    d_params, dx = jax.vjp(cell.project, params, steps.x)[1](dz)
-    parts = [d_params, jax.vjp(lambda p: cell.recur(p, before), params)[1](dr)[0]]
+    x, before, z, r, dz, dr, d_out = _all_steps((steps.x, before, z, r, dz, dr, d_out))
+    d_params, dx = jax.vjp(cell.project, params, x)[1](dz)
+    d_recur = jax.vjp(lambda p: cell.recur(p, before), params)[1](dz if dr is None else dr)[0]
+    parts = [d_params, d_recur]
     if own:
         parts.append(jax.vjp(lambda p: cell.gates(p, before, z, r), params)[1](d_out)[0])
     d_params = jax.tree.map(lambda *leaves: sum(leaves), *parts)
-    return d_params, d_carry, d_start, Steps(dx, None, None)
+    return d_params, d_carry, d_start, Steps(_step_by_step(dx, *steps.x.shape[:2]), None, None)
 
 
 _with_adjoint.defvjp(_fwd, _bwd)
+
+
+def _all_steps(tree: Any) -> Any:
+    """Make time and batch one axis, `[T, B, ...]` to `[T·B, ...]`.
+
+    XLA's CPU compiler contracts over one axis as it lies; over two it first turns the arrays round, which takes
+    longer than the product. Where XLA parts the batch over a mesh, the batch comes first, for it could not part
+    the one axis otherwise; that costs a copy, but of whole rows.
+    """
+
+    def flat(a: Array) -> Array:
+        a = jnp.swapaxes(a, 0, 1) if _parted_by_xla() else a
+        return a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
+
+    return jax.tree.map(flat, tree)
+
+
+def _step_by_step(a: Array, T: int, B: int) -> Array:
+    """Undo `_all_steps`."""
+    if _parted_by_xla():
+        return jnp.swapaxes(a.reshape(B, T, *a.shape[1:]), 0, 1)
+    return a.reshape(T, B, *a.shape[1:])
+
+
+def _parted_by_xla() -> bool:
+    """Whether the mesh in context has axes that no `shard_map` has made its own."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return any(mesh.shape[name] > 1 for name in (*mesh.auto_axes, *mesh.explicit_axes))
 
 
 def _gates_use(cell: Cell, params: Params, before: Carry, z: Array, r: Array) -> bool:

@@ -1,0 +1,101 @@
+"""The compiled LSTM step, counted: what its time loops do, and what they leave alone.
+
+Time is not measured here: it depends on the machine. How many matrix products a loop's body holds, of what
+shape, and whether it copies whole sequences, does not.
+"""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from lstm_lab.cells.lstm import LSTM
+from lstm_lab.unroll import unroll
+
+pytestmark = pytest.mark.usefixtures("optimised")
+
+# Different from each other and from every multiple that occurs, so that a shape tells what it is.
+B, T, D, H = 3, 41, 7, 5
+
+
+@pytest.fixture(scope="module")
+def compiled() -> str:
+    """The training step's optimised HLO."""
+    cell = LSTM()
+    params = cell.init(jax.random.key(0), D, H)
+
+    def loss(params: object, x: jax.Array) -> jax.Array:
+        return jnp.sum(unroll(cell, params, x)[1] ** 2)
+
+    step = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    return str(step.lower(params, jnp.ones((B, T, D))).compile().as_text())
+
+
+def computations(text: str) -> dict[str, list[str]]:
+    """Instructions by the name of the computation they are in."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if heading := re.match(r"(?:ENTRY )?%(\S+) \(.*\{$", line):
+            found[heading[1]] = inside = []
+        elif line.startswith("  "):
+            inside.append(line.strip())
+    return found
+
+
+def with_all_called(name: str, everything: dict[str, list[str]]) -> list[str]:
+    """A computation's instructions, and those of the fusions and calls in it."""
+    own = everything[name]
+    called = [n for line in own for n in re.findall(r"(?:calls|to_apply)=%(\S+?)[,\s]", line + " ")]
+    return own + [line for n in called for line in with_all_called(n, everything)]
+
+
+def loop_bodies(text: str) -> list[list[str]]:
+    """The instructions of every time loop's body, forward first."""
+    everything = computations(text)
+    bodies = re.findall(r" while\(.*body=%(\S+?)[,\s]", text)
+    return [with_all_called(name, everything) for name in bodies]
+
+
+def shapes(lines: list[str], operation: str) -> list[str]:
+    return [
+        m[1] for line in lines if (m := re.search(rf" = (\w+\[[\d,]*\])\S* {operation}\(", line))
+    ]
+
+
+def test_each_loop_has_one_matrix_product_of_one_step(compiled: str) -> None:
+    forward, backward = loop_bodies(compiled)
+    assert shapes(forward, "dot") == [f"f32[{B},{4 * H}]"]
+    assert shapes(backward, "dot") == [f"f32[{B},{H}]"]
+
+
+def test_no_loop_copies_a_whole_sequence(compiled: str) -> None:
+    for body in loop_bodies(compiled):
+        moved = shapes(body, "copy") + shapes(body, "transpose")
+        assert moved
+        assert not [shape for shape in moved if str(T) in re.findall(r"\d+", shape[3:])]
+
+
+def test_the_products_over_all_steps_are_outside_and_read_their_operands_as_they_lie(
+    compiled: str,
+) -> None:
+    everything = computations(compiled)
+    inside = {line for body in loop_bodies(compiled) for line in body}
+    outside = [line for lines in everything.values() for line in lines if line not in inside]
+    # Projection and its adjoint, and a gradient for each weight matrix.
+    wanted = [f"[{T * B},{4 * H}]", f"[{T * B},{D}]", f"[{D},{4 * H}]", f"[{H},{4 * H}]"]
+    got = [shape.removeprefix("f32") for shape in shapes(outside, "dot")]
+    turned = [f"[{4 * H},{D}]", f"[{4 * H},{H}]"]
+    assert len(got) == 4
+    assert set(got) <= {*wanted, *turned}
+    # Nothing turns what the loops read or wrote: but for x and y, batch first, time is the first axis.
+    for shape in shapes(outside, "transpose") + shapes(outside, "copy"):
+        sizes = [int(size) for size in re.findall(r"\d+", shape[3:])]
+        assert T not in sizes[1:] or sizes[:2] == [B, T]
+        assert T * B not in sizes[1:]
+
+
+def test_the_adjoint_of_what_gates_adds_is_written_once(compiled: str) -> None:
+    backward = loop_bodies(compiled)[1]
+    written = shapes(backward, "dynamic-update-slice")
+    assert written == [f"f32[{T},{B},{4 * H}]"]
