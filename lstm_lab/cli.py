@@ -6,6 +6,7 @@
     lstm-lab list [--json]
     lstm-lab schedules
     lstm-lab crossover [--steps N ...] [--out DIR]
+    lstm-lab bench [--quick] [--only TEXT] [--out DIR]
 
 Errors are one line on stderr and an exit code (see `lstm_lab.errors`); `--debug` shows where they came from.
 """
@@ -114,6 +115,23 @@ class CrossoverOptions:
     out: Path | None = None
 
 
+@dataclass(frozen=True)
+class BenchOptions:
+    """Time lstm_lab and every other framework installed, in turns, on the same networks.
+
+    Attributes:
+        quick: two networks, in at most 90 seconds.
+        only: those networks whose label contains this, such as "LSTM 32," or "both ways".
+        rounds: turns of each framework.
+        out: directory for the record as JSON, the tables and a figure, named after the device.
+    """
+
+    quick: bool = False
+    only: str = ""
+    rounds: int = 7
+    out: Path | None = None
+
+
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     sys.exit(execute(sys.argv[1:]))
@@ -135,6 +153,7 @@ def execute(arguments: Sequence[str]) -> int:
         "list": _list,
         "schedules": _schedules,
         "crossover": _crossover,
+        "bench": _bench,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)
@@ -371,3 +390,22 @@ def _crossover(words: list[str]) -> None:
         print(f"{one.cell:24}{one.steps:7,}  {one.schedule:12}{one.milliseconds:10.2f}   {ratio}")
     if options.out is not None:
         print(write(options.out, shape, timings))
+
+
+def _bench(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    options = parse(BenchOptions, words, prog="lstm-lab bench")
+    if options.rounds < 1:
+        raise UsageError(f"rounds: {options.rounds}: give at least 1")
+    from lstm_lab.bench.speed import bench
+    from lstm_lab.bench.turns import Pace
+    from lstm_lab.bench.workload import every_workload, quick_workloads
+
+    workloads = quick_workloads() if options.quick else every_workload()
+    chosen = [workload for workload in workloads if options.only in workload.label]
+    if not chosen:
+        labels = "; ".join(workload.label for workload in workloads)
+        raise UsageError(f"only: {options.only!r}: no such network: there are {labels}")
+    quick = Pace(min(options.rounds, 3), 0.2)
+    bench(chosen, quick if options.quick else Pace(options.rounds, memory=True), options.out)

@@ -71,9 +71,6 @@ def images(run: Run) -> dict[str, str]:
         Documents by file name.
     """
     palette = _palette(run)
-    style = "".join(
-        re.findall(r"@media \(prefers[^{]*\{\s*:root \{[^}]*\}\s*\}|:root \{[^}]*\}", _style())
-    )
     documents = {}
     for chart in _charts(run, palette):
         for name, panel in chart.panels:
@@ -81,8 +78,14 @@ def images(run: Run) -> dict[str, str]:
                 r"[a-z0-9]+", f"{run.name} {chart.title.split('.')[0]} {name}".lower()
             )
             legend = chart.models if len(chart.models) > 1 else ()
-            documents["-".join(words) + ".svg"] = standalone(panel, legend, palette, style)
+            documents["-".join(words) + ".svg"] = standalone(panel, legend, palette, colours())
     return documents
+
+
+def colours() -> str:
+    """The page's CSS variables, in light and in dark, for a drawing that stands alone."""
+    variables = r"@media \(prefers[^{]*\{\s*:root \{[^}]*\}\s*\}|:root \{[^}]*\}"
+    return "".join(re.findall(variables, _style()))
 
 
 def _style() -> str:

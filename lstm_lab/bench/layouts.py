@@ -1,0 +1,80 @@
+"""How our parameters become those of another framework, as differentiable functions of arrays.
+
+A framework's gradients are pulled back through them, so that they can be compared in our layout.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+Layout = Callable[[Any], dict[str, Array]]
+
+
+def own(params: Any) -> dict[str, Array]:
+    """Ours, by name."""
+    return {name: leaf for name, leaf in params._asdict().items() if leaf is not None}
+
+
+def pytorch(params: Any) -> dict[str, Array]:
+    """Transposed matrices, and the bias shared out over torch's two; c_n is the second's alone."""
+    projection = {"weight_hr": params.P.T} if hasattr(params, "P") else {}
+    ih = hh = params.b / 2
+    if hasattr(params, "c_n"):
+        H = params.c_n.shape[0]
+        ih = jnp.concatenate([ih[: 2 * H], params.b[2 * H :]])
+        hh = jnp.concatenate([hh[: 2 * H], params.c_n])
+    return {
+        "weight_ih": params.W.T,
+        "weight_hh": params.U.T,
+        "bias_ih": ih,
+        "bias_hh": hh,
+        **projection,
+    }
+
+
+def keras(params: Any) -> dict[str, Array]:
+    """Kernel, recurrent kernel, bias, in our order; a GRU has the update gate first.
+
+    A GRU that resets after the product keeps a second bias for it.
+    """
+    if not hasattr(params, "c_n"):
+        return {"kernel": params.W, "recurrent_kernel": params.U, "bias": params.b}
+
+    def swap(leaf: Array) -> Array:
+        r, u, n = jnp.split(leaf, 3, axis=-1)
+        return jnp.concatenate([u, r, n], axis=-1)
+
+    W, U, b = swap(params.W), swap(params.U), swap(params.b)
+    if params.c_n is not None:
+        H = params.c_n.shape[0]
+        b = jnp.stack([b, jnp.concatenate([jnp.zeros(2 * H, b.dtype), params.c_n])])
+    return {"kernel": W, "recurrent_kernel": U, "bias": b}
+
+
+def flax(params: Any) -> dict[str, Array]:
+    """`nnx.SimpleCell`, `GRUCell` and `OptimizedLSTMCell`: the LSTM's bias is with the recurrent kernel.
+
+    A GRU has no bias inside the reset's product: c_n does not exist there.
+    """
+    bias = "dense_h.bias" if params.U.shape[1] == 4 * params.U.shape[0] else "dense_i.bias"
+    return {"dense_i.kernel": params.W, "dense_h.kernel": params.U, bias: params.b}
+
+
+def equinox(params: Any) -> dict[str, Array]:
+    """Transposed matrices and one bias; c_n is `bias_n`."""
+    more = {"bias_n": params.c_n} if hasattr(params, "c_n") else {}
+    return {"weight_ih": params.W.T, "weight_hh": params.U.T, "bias": params.b, **more}
+
+
+def pull_back(layout: Callable[[Any], Any], params: Any, gradients: Any) -> Any:
+    """Carry a framework's gradients back to our parameters.
+
+    Args:
+        layout: how our parameters become the framework's.
+        params: ours.
+        gradients: the framework's, in the shape of what `layout` returns.
+    """
+    return jax.vjp(layout, params)[1](gradients)[0]

@@ -1,0 +1,260 @@
+"""What `lstm-lab bench` says: the record of a run as JSON, its tables, and its figure."""
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from math import exp, log
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from lstm_lab.bench.turns import MEASURES, Pace, Timing, compete, modules, present
+from lstm_lab.bench.workload import CELLS, Measure, Workload
+from lstm_lab.provenance import environment
+from lstm_lab.report.page import colours
+from lstm_lab.report.svg import INK, Palette, draw, standalone
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TITLES: Mapping[Measure, str] = {
+    "train": "A training step as people run it: each framework's own loop, with its update",
+    "gradient": "One gradient, by every parameter and the input, called by itself",
+    "forward": "Reading alone",
+}
+
+Results = Sequence[tuple[Workload, Sequence[Timing]]]
+
+
+def bench(workloads: Sequence[Workload], pace: Pace, out: Path | None) -> None:
+    """Time every framework present, print a line as each network is done, then all tables.
+
+    Args:
+        workloads: what is run.
+        pace: how much is timed.
+        out: directory for the record, its tables and the figure; None writes nothing.
+    """
+    versions, absent = present(modules())
+    about = {**environment(), "frameworks": versions, "absent": absent}
+    ceilings, results = [ceiling()], []
+    for workload in workloads:
+        # Memory is a matter of the shape, and asked of one cell.
+        asked = replace(pace, memory=pace.memory and workload.cell == "LSTM")
+        timings = compete(workload, list(versions), asked)
+        results.append((workload, timings))
+        ceilings.append(ceiling())
+        print(_line(workload, timings), flush=True)
+    data = record(about, pace, max(ceilings), results)
+    print()
+    print(page(data, results))
+    if out is not None:
+        path = write(out, data)
+        path.with_suffix(".md").write_text(page(data, results))
+        path.with_suffix(".svg").write_text(figure(results))
+        print(f"wrote {path} and, beside it, the tables and the figure")
+
+
+def ceiling(size: int = 2048) -> float:
+    """Operations a second of a product of two square float32 matrices, the best of five."""
+    a = jnp.ones((size, size), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    jax.block_until_ready(product(a, a))
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        jax.block_until_ready(product(a, a))
+        times.append(time.perf_counter() - began)
+    return 2 * size**3 / min(times)
+
+
+def _line(workload: Workload, timings: Sequence[Timing]) -> str:
+    """One network's training steps, in milliseconds."""
+    said = [
+        f"{t.framework} {t.problem or format(1e3 * median(t.seconds['train']), '.1f')}"
+        for t in timings
+    ]
+    return f"{workload.label}: {', '.join(said)}"
+
+
+def record(
+    about: Mapping[str, Any], pace: Pace, ceiling: float, results: Results
+) -> dict[str, Any]:
+    """Everything measured, ready for JSON.
+
+    Args:
+        about: the machine and the frameworks.
+        pace: how much was timed.
+        ceiling: operations a second of a large matrix product.
+        results: what was timed.
+    """
+    return {
+        **about,
+        "pace": asdict(pace),
+        "ceiling": ceiling,
+        "workloads": [
+            {**asdict(workload), "timings": [asdict(timing) for timing in timings]}
+            for workload, timings in results
+        ],
+    }
+
+
+def read(path: Path) -> tuple[dict[str, Any], Results]:
+    """A record, and the results it holds."""
+    data = json.loads(path.read_text())
+    results = []
+    for entry in data["workloads"]:
+        entry = dict(entry)
+        timings = [Timing(**timing) for timing in entry.pop("timings")]
+        results.append((Workload(**entry), timings))
+    return data, results
+
+
+def write(folder: Path, data: Mapping[str, Any]) -> Path:
+    """Write a record into a folder, named after the device."""
+    name = re.sub(r"[^a-z0-9]+", "-", str(data["device"]).lower()).strip("-")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(data, indent=1) + "\n")
+    return path
+
+
+def table(measure: Measure, ceiling: float, results: Results) -> str:
+    """Markdown: a row per workload, ours in milliseconds, and our time by every other framework's.
+
+    Args:
+        measure: what was timed.
+        ceiling: operations a second of a large matrix product.
+        results: what was timed.
+
+    Returns:
+        The text, ending in a line break; below each cell's shapes, the geometric mean over them.
+    """
+    names = _frameworks(results)[1:]
+    head = ["network", "ours, ms", "of ceiling", *(f"ours / {name}" for name in names)]
+    rows = [head, ["---"] * len(head)]
+    for cell in CELLS:
+        mine = [(w, t) for w, t in results if w.cell == cell]
+        for workload, timings in mine:
+            rows.append(_row(workload, timings, measure, ceiling, names))
+        plain = [
+            (w, t) for w, t in mine if w == Workload(cell, w.batch, w.steps, w.inputs, w.hidden)
+        ]
+        if len(plain) > 1:
+            means = [_spread(geometric_means(plain, name, measure)) for name in names]
+            rows.append([f"**{cell}, geometric mean of {len(plain)} shapes**", "", "", *means])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _row(
+    workload: Workload,
+    timings: Sequence[Timing],
+    measure: Measure,
+    ceiling: float,
+    names: Sequence[str],
+) -> list[str]:
+    ours, by_name = timings[0], {timing.framework: timing for timing in timings}
+    if ours.problem:
+        return [workload.label, ours.problem, "", *("" for _ in names)]
+    share = workload.flops(measure) / ours.least(measure) / ceiling
+    ratios = []
+    for name in names:
+        other = by_name.get(name)
+        if other is None:
+            ratios.append("not served")
+        elif other.problem:
+            ratios.append(other.problem)
+        else:
+            ratios.append(_spread(ours.ratios(other, measure)))
+    milliseconds = 1e3 * median(ours.seconds[measure])
+    return [workload.label, f"{milliseconds:.1f}", f"{share:.0%}", *ratios]
+
+
+def geometric_means(results: Results, name: str, measure: Measure) -> list[float]:
+    """Round by round, the geometric mean over workloads of our time by another framework's."""
+    logs = [
+        [log(ratio) for ratio in timings[0].ratios(timing, measure)]
+        for _, timings in results
+        for timing in timings
+        if timing.framework == name and not (timing.problem or timings[0].problem)
+    ]
+    return [exp(sum(each) / len(each)) for each in zip(*logs, strict=True)]
+
+
+def _spread(ratios: Sequence[float]) -> str:
+    """Median [least, most]."""
+    if not ratios:
+        return "not served"
+    return f"{median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+
+
+def memory_table(results: Results) -> str:
+    """Markdown: most memory resident while training, in MiB, a row per workload."""
+    names = _frameworks(results)
+    rows = [["network", *names], ["---"] * (len(names) + 1)]
+    for workload, timings in results:
+        by_name = {timing.framework: timing.bytes for timing in timings}
+        if not any(by_name.values()):
+            continue
+        mine = [by_name.get(name) for name in names]
+        rows.append([workload.label, *("" if b is None else f"{b / 2**20:,.0f}" for b in mine)])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _frameworks(results: Results) -> list[str]:
+    """In order of first appearance, ours first."""
+    return list(dict.fromkeys(timing.framework for _, timings in results for timing in timings))
+
+
+def _versions(data: Mapping[str, Any]) -> str:
+    packages = {**data["versions"], **data["frameworks"]}
+    return ", ".join(f"{name} {version}" for name, version in packages.items() if version)
+
+
+def page(data: Mapping[str, Any], results: Results) -> str:
+    """All tables of a record as Markdown."""
+    lines = [
+        f"{data['device']}, {data['threads']} threads, float32: {_versions(data)}.",
+        f"A product of two large matrices reaches {data['ceiling'] / 1e9:.0f} GFLOP/s here.",
+        "Ratios are medians over rounds taken in turns, [least, most]; below 1 ours is faster.",
+        "",
+    ]
+    for name, reason in data["absent"].items():
+        lines.append(f"Not timed: {name}: {reason}.\n")
+    for measure in MEASURES:
+        lines += [f"## {TITLES[measure]}", "", table(measure, data["ceiling"], results)]
+    lines += ["## Memory while training, MiB beyond the bare process", "", memory_table(results)]
+    return "\n".join(lines)
+
+
+def figure(results: Results) -> str:
+    """Draw a training step's time of every other framework by ours, per network: an SVG document."""
+    names = _frameworks(results)[1:]
+    palette = Palette(names)
+    timed = [(w, t) for w, t in results if not t[0].problem]
+
+    def paint(axes: "Axes") -> None:
+        axes.axvline(1, color=INK, linestyle="--", linewidth=1)
+        for row, (_, timings) in enumerate(timed):
+            ours = timings[0]
+            for other in timings[1:]:
+                if other.problem:
+                    continue
+                times = sorted(1 / ratio for ratio in ours.ratios(other, "train"))
+                style = palette.style(other.framework)
+                axes.plot([times[0], times[-1]], [row, row], **style)
+                axes.plot([median(times)], [row], palette.marker(other.framework), **style)
+        axes.set_yticks(range(len(timed)), [workload.label for workload, _ in timed])
+        axes.invert_yaxis()
+        axes.set_xscale("log")
+        ticks = (0.5, 0.75, 1, 1.5, 2, 3, 5, 8)
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set_xlabel("time of a training step by ours; right of 1 ours is faster")
+
+    panel = draw(paint, "times of a training step by ours", (6.4, 0.9 + 0.19 * len(timed)), 2.1)
+    return standalone(panel, names, palette, colours())
