@@ -14,10 +14,10 @@ PINS  := .venv/pins.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup peers run full report smoke test contract faults lint check format lock clean
+.PHONY: help setup peers run full report smoke test contract faults bench accelerator lint check format lock clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  OUT=$(OUT)      where runs are written and read"
 	@echo "  ARGS=...      passed on, e.g. make run ARGS='--steps 100', make test ARGS='-k lstm -x'"
@@ -70,6 +70,12 @@ contract: $(READY) ## What `make test` leaves out of the large suites: every cel
 
 faults: $(READY) ## The fault suite: kills, signals, full disks, flipped bits; minutes
 	$(BIN)/python -m pytest -m fault $(ARGS)
+
+bench: $(READY) ## Time a training step against every framework installed (make peers); half an hour
+	$(BIN)/lstm-lab bench --out experiments/results $(ARGS)
+
+accelerator: ## Measure this machine's accelerator in 9 minutes; needs jax, flax, optax, numpy in PYTHON, no .venv
+	PYTHONPATH=. $(PYTHON) -m lstm_lab.bench.accelerator $(ARGS)
 
 lint: $(READY) ## Lint, formatting and types
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ class Worker:
 
     def __init__(self, module: str) -> None:
         self.kind = contender(module)
+        self.kind.start()
 
     def about(self) -> dict[str, Any]:
         """Name and version, or why it cannot run."""

@@ -30,6 +30,11 @@ class Contender(ABC):
     lacks: ClassVar[tuple[str, ...]] = ()
     """Names of our parameters that it has no place for; they are zero in its workloads."""
 
+    @staticmethod
+    def start() -> None:
+        """What its process does first, before anything is computed; nothing by default."""
+        return
+
     @abstractmethod
     def __init__(self, workload: Workload, data: Arrays, weights: Arrays) -> None: ...
 

@@ -7,6 +7,7 @@ import numpy as np
 import lstm_lab
 from lstm_lab.bench.contenders.base import LEARNING_RATE, Arrays, Contender
 from lstm_lab.bench.workload import Workload, valid
+from lstm_lab.devices import use_all_cores
 
 if TYPE_CHECKING:
     from lstm_lab.unroll import Schedule
@@ -25,6 +26,10 @@ class Ours(Contender):
 
         return Sequential()
 
+    @staticmethod
+    def start() -> None:
+        use_all_cores()
+
     def __init__(self, workload: Workload, data: Arrays, weights: Arrays) -> None:
         import jax
         import jax.numpy as jnp
@@ -35,10 +40,8 @@ class Ours(Contender):
 
         from lstm_lab.bench.contenders.jax_loss import mean_square
         from lstm_lab.bench.problem import CELLS
-        from lstm_lab.devices import use_all_cores
         from lstm_lab.modules import Bidirectional, Recurrent, Stack
 
-        use_all_cores()
         cell, H = CELLS[workload.cell], workload.hidden
         how: Any = {"schedule": self.schedule(), "rngs": nnx.Rngs(0)}
         sides = [
