@@ -4,8 +4,12 @@ The host's part of training. It calls the compiled program for a handful of step
 rows to `metrics.jsonl`, examines, stops seeds that have solved their task, and saves: at intervals, when
 asked to stop, and at the end. A checkpoint holds the state, the best parameters so far, and the length of
 the metrics file, so a resumed run ends with the bits and the rows of one never interrupted.
+
+Where several processes run one trial (`lstm_lab.processes`), each goes through all of this, and reads the
+same checkpoint to go on from; only the first holds the directory and writes.
 """
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -20,9 +24,10 @@ from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.config import to_json
 from lstm_lab.errors import CheckpointError, DataError, NonFiniteError
 from lstm_lab.experiment import Trial
+from lstm_lab.processes import greatest, leads, stopping, together
 from lstm_lab.progress import Silent, Watcher
 from lstm_lab.provenance import differences, environment
-from lstm_lab.rundir import RunDirectory
+from lstm_lab.rundir import Onlooker, RunDirectory
 from lstm_lab.signals import Stop
 from lstm_lab.train import Program, Scores, TrainState
 
@@ -104,10 +109,13 @@ def fit(
         StorageError: something could not be written.
         Interrupted: asked to stop; the state is saved.
     """
-    with RunDirectory(directory) as run:
-        if run.finished and (result := run.result):
-            return result
-        _prepare(run, trial, allow_nonbitwise)
+    with contextlib.ExitStack() as opened:
+        with together():
+            run = opened.enter_context((RunDirectory if leads() else Onlooker)(directory))
+            if run.finished and (result := run.result):
+                return result
+            if leads():
+                _prepare(run, trial, allow_nonbitwise)
         fitting = _Fitting(trial, run, save_every, stop or Stop(), watcher or Silent())
         try:
             fitting.train()
@@ -178,11 +186,11 @@ class _Fitting:
             state, step = self._advance(state, step)
             if step % self.every == 0:
                 self._examine(state, step)
-            over = time.monotonic() - self.saved >= self.save_every
-            if over or self.stop.signum is not None:
+            stopped = stopping(self.stop)
+            if greatest(stopped or time.monotonic() - self.saved >= self.save_every):
                 self._save(state, step)
                 saved_step = step
-            if self.stop.signum is not None:
+            if stopped:
                 raise self.stop.error(f"saved {self.run.path} at step {step}")
         if saved_step != step:
             self._save(state, step)
@@ -192,17 +200,24 @@ class _Fitting:
         """Return the newest checkpoint's state and step, or the first."""
         template = self.program.template()
         found = self.checkpoints.latest({"state": template, "best": template.params})
+        step = found[0] if found else 0
+        with together():
+            if step != (newest := greatest(step)):
+                raise CheckpointError(
+                    f"{self.run.path}: step {step} here, step {newest} for another process: "
+                    "give an --out on a file system that all processes share"
+                )
         if found is None:
             self.run.metrics.truncate(0)
             state = self.program.init()
             self.best = self.program.axis.take(state.params)
             return state, 0
-        step, arrays, meta = found
+        _, arrays, meta = found
         self.run.metrics.truncate(meta["metrics"])
         self.record = Record.from_json(meta["record"])
         self.begin -= self.record.seconds
         self.best = arrays["best"]
-        return self.program.axis.put(arrays["state"]), step
+        return self.program.put(arrays["state"]), step
 
     def _advance(self, state: TrainState, step: int) -> tuple[TrainState, int]:
         """Take a chunk of steps, see that they are finite, and write a row for each running seed."""
@@ -296,9 +311,9 @@ class _Fitting:
         final = program.examine(self.state.params, everyone, test=True)
         steps = program.axis.take(self.state.step)
         trained = time.monotonic() - self.begin
-        probes = self._probes()
-        devices = jax.devices()
-        used = len(program.axis.mesh.devices)
+        data = jax.device_get(program.data)
+        probes = self._probes(data)
+        device = jax.devices()[0].device_kind
         result = {
             "trial": trial.id,
             "experiment": trial.experiment,
@@ -319,20 +334,20 @@ class _Fitting:
             "final": {name: values.tolist() for name, values in final.items()},
             "best": {trial.task.metric: record.best.tolist(), "step": record.best_step.tolist()},
             "chance": trial.task.chance,
-            "baselines": trial.task.baselines(jax.device_get(program.data)),
+            "baselines": trial.task.baselines(data),
             "probes": probes,
             "seconds": {
                 "compile": round(program.compiler.seconds, 2),
                 "train": round(trained, 2),
                 "total": round(time.monotonic() - self.begin, 2),
             },
-            "device": f"{devices[0].device_kind} x{used}",
+            "device": f"{device} x{program.axis.mesh.size}",
             "status": "finished",
         }
         self.watcher.finish(_line(result))
         return result
 
-    def _probes(self) -> dict[str, Any]:
+    def _probes(self, data: Any) -> dict[str, Any]:
         """Take every probe at its moments, on the first weights drawn again and on the last."""
         program = self.program
         states = {"after": self.state.params}
@@ -341,7 +356,7 @@ class _Fitting:
         params = {moment: program.axis.take(tree) for moment, tree in states.items()}
         return {
             probe.name: {
-                moment: probe.measure(program.network, params[moment], program.data)
+                moment: probe.measure(program.network, params[moment], data)
                 for moment in probe.moments
             }
             for probe in self.trial.probes

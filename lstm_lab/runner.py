@@ -1,4 +1,7 @@
-"""From an experiment to its run directories: every trial that has no result yet, one after the other."""
+"""From an experiment to its run directories: every trial that has no result yet, one after the other.
+
+The same command in several processes runs them together, see `lstm_lab.processes`.
+"""
 
 import dataclasses
 import time
@@ -10,7 +13,7 @@ from lstm_lab.config import to_json
 from lstm_lab.errors import Interrupted, LabError, SweepIncomplete
 from lstm_lab.experiment import Experiment, Trial
 from lstm_lab.files import make_directory, write_json, writing
-from lstm_lab.progress import Watcher
+from lstm_lab.progress import Silent, Watcher
 from lstm_lab.signals import Stop
 
 
@@ -41,15 +44,20 @@ def run(
     """
     # JAX's backend starts with the first trial, and the devices must be counted out before it does.
     from lstm_lab.devices import use_all_cores
+    from lstm_lab.processes import join, leads
 
     use_all_cores()
+    join()
+    if not leads():
+        watcher = Silent()
     trials = list(experiment.trials())
     directory = out / experiment.name
     labels = [{"id": t.id, "model": t.model.label, "task": t.task.label} for t in trials]
-    with writing(directory):
-        make_directory(directory)
     picture = {"experiment": to_json(experiment), "command": command, "trials": labels}
-    write_json(directory / "experiment.json", {**picture, "version": __version__})
+    if leads():
+        with writing(directory):
+            make_directory(directory)
+        write_json(directory / "experiment.json", {**picture, "version": __version__})
     left = [trial for trial in trials if not (directory / trial.id / "result.json").is_file()]
     if done := len(trials) - len(left):
         watcher.finish(f"{experiment.name}: {done} of {len(trials)} trials done before")
@@ -70,6 +78,7 @@ def _run_all(
     allow_nonbitwise: bool,
 ) -> None:
     from lstm_lab.fit import fit
+    from lstm_lab.processes import stopping
 
     failed: list[LabError] = []
     with Stop() as stop:
@@ -91,7 +100,7 @@ def _run_all(
                     raise
                 failed.append(error)
                 watcher.finish(f"{trial.model.label} on {trial.task.label}: failed: {error}")
-            if stop.signum is not None:
+            if stopping(stop):
                 raise stop.error(f"{directory} is complete up to {trial.id}")
     if failed:
         raise SweepIncomplete(

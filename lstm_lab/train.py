@@ -94,8 +94,16 @@ class Network:
         return sum(leaf.size for leaf in jax.tree.leaves(self.shapes))
 
 
+def _whole(batch: Batch) -> Batch:
+    return batch
+
+
 def train_step(
-    network: Network, optimizer: optax.GradientTransformation, data: Any, state: TrainState
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    data: Any,
+    state: TrainState,
+    cut: Callable[[Batch], Batch] = _whole,
 ) -> tuple[TrainState, Progress]:
     """Take one step of one seed.
 
@@ -104,13 +112,14 @@ def train_step(
         optimizer: from gradients to updates.
         data: what the task's `load` returned.
         state: before the step.
+        cut: lays the batch's rows along devices.
 
     Returns:
         The state after it, and its loss, without the trial's penalty, and gradient norm, scalars.
     """
     task, batch_size = network.task, network.trial.batch
     key_data, key_model = jax.random.split(state.key)
-    batch = task.sample(data, key_data, state.step, batch_size)
+    batch = cut(task.sample(data, key_data, state.step, batch_size))
     carry = state.carry if task.stateful else None
 
     def loss_of(params: Any) -> tuple[Array, Any]:
@@ -131,7 +140,14 @@ def train_step(
     return TrainState(params, opt_state, after, state.key, state.step + 1), progress
 
 
-def examine(network: Network, data: Any, batches: int, key: Array, params: Any) -> dict[str, Array]:
+def examine(
+    network: Network,
+    data: Any,
+    batches: int,
+    key: Array,
+    params: Any,
+    cut: Callable[[Batch], Batch] = _whole,
+) -> dict[str, Array]:
     """Score one seed's parameters on held-out batches.
 
     Args:
@@ -140,6 +156,7 @@ def examine(network: Network, data: Any, batches: int, key: Array, params: Any) 
         batches: how many.
         key: decides which, where the task draws them.
         params: the parameters.
+        cut: lays a batch's rows along devices.
 
     Returns:
         Each of the task's metrics, a mean over counted steps, scalars.
@@ -147,7 +164,7 @@ def examine(network: Network, data: Any, batches: int, key: Array, params: Any) 
     task, size = network.task, network.trial.evaluate.batch
 
     def one(carry: Any, index: Array) -> tuple[Any, tuple[dict[str, Array], Array]]:
-        batch = task.evaluation_batch(data, key, index, size)
+        batch = cut(task.evaluation_batch(data, key, index, size))
         before = carry if batch.reset is not None else None
         reading, outputs = _read(network, params, batch, before, None)
         weight = task.weight(batch)
@@ -186,17 +203,25 @@ class Program:
     def __init__(self, trial: Trial, data: Any = None) -> None:
         self.trial = trial
         self.network = Network(trial)
-        self.axis = SeedAxis(trial.seeds)
+        self.axis = SeedAxis(trial.seeds, trial.batch)
         self.data = self.axis.share(trial.task.load() if data is None else data)
         self.optimizer = trial.optimizer.chain(trial.steps)
         batches = trial.task.evaluation(self.data, trial.evaluate.batch)
         self.batches = trial.evaluate.batches if batches is None else batches
         self.compiler = Compiler()
+        seed: Any = self.axis.sharding
+        self._laid = TrainState(seed, seed, self.axis.row_sharding, seed, seed)
 
     def init(self) -> TrainState:
         """The state before the first step, leaves `[padded S, ...]` laid over the devices."""
         seeds = self.axis.put(jnp.arange(self.trial.seeds, dtype=jnp.uint32))
-        return self.compiler.call("init", self.axis.map(self._start), seeds)
+        start = self.axis.map(self._start)
+        return self.compiler.call("init", start, seeds, out_shardings=self._laid)
+
+    def put(self, state: TrainState) -> TrainState:
+        """Lay a state `[S, ...]` from the host over the devices, as `init` would."""
+        carry = self.axis.put(state.carry, rows=True)
+        return self.axis.put(state._replace(carry=()))._replace(carry=carry)
 
     def template(self) -> TrainState:
         """Shapes and dtypes of all seeds' states on the host, leaves `[S, ...]`."""
@@ -218,7 +243,13 @@ class Program:
         """
         call = self.axis.map(partial(self._steps, steps), shared=1)
         arguments = (state, self._active(active), self.data)
-        return self.compiler.call(("advance", steps), call, *arguments, donate_argnums=0)
+        return self.compiler.call(
+            ("advance", steps),
+            call,
+            *arguments,
+            donate_argnums=0,
+            out_shardings=(self._laid, self.axis.sharding),
+        )
 
     def examine(self, params: Any, active: np.ndarray, test: bool = False) -> Scores:
         """Score every active seed's parameters; zeros for the others.
@@ -232,7 +263,7 @@ class Program:
             The task's metrics, each `[S]`.
         """
         # The same for every seed and model, so that all are asked the same.
-        key = jax.random.key(2 if test else 1)
+        key = self.axis.share(jax.random.key(2 if test else 1))
         call = self.axis.map(self._score, shared=2)
         scores = self.compiler.call("examine", call, params, self._active(active), self.data, key)
         return self.axis.take(scores)
@@ -252,7 +283,7 @@ class Program:
     def _steps(
         self, steps: int, state: TrainState, active: Array, data: Any
     ) -> tuple[TrainState, Progress]:
-        step = partial(train_step, self.network, self.optimizer, data)
+        step = partial(train_step, self.network, self.optimizer, data, cut=self.axis.cut)
 
         def run(state: TrainState) -> tuple[TrainState, Progress]:
             return lax.scan(lambda state, _: step(state), state, length=steps)
@@ -264,7 +295,7 @@ class Program:
 
     def _score(self, params: Any, active: Array, data: Any, key: Array) -> dict[str, Array]:
         run: Callable[[Any], dict[str, Array]] = partial(
-            examine, self.network, data, self.batches, key
+            examine, self.network, data, self.batches, key, cut=self.axis.cut
         )
         shapes = jax.eval_shape(run, params)
         return lax.cond(
