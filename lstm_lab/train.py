@@ -3,9 +3,14 @@
 All state of training is a `TrainState`. A batch is a pure function of (seed, step), so there is no
 iterator whose position could be lost, and a run that resumes from a saved state takes the very steps it
 would have taken. Between calls the host sees the losses of K steps at once and never waits for one.
+
+Trials that differ in numbers alone, those of `optimizer.Numbers` and of initialisers, run in one program
+beside each other, as more seeds of one trial would: R runs are S seeds of the first trial, S of the next.
 """
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,14 +21,18 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
+from lstm_lab.cells.initial import Initialiser
 from lstm_lab.compiled import Compiler
+from lstm_lab.config import known, to_json
 from lstm_lab.devices import SeedAxis
+from lstm_lab.errors import UsageError
 from lstm_lab.experiment import Trial
 from lstm_lab.modules import Reading
+from lstm_lab.optimizer import Numbers
 from lstm_lab.tasks.base import Batch
 
 Scores = dict[str, np.ndarray]
-"""A number per seed for each metric, `[S]`."""
+"""A number per run for each metric, `[R]`."""
 
 
 class TrainState(NamedTuple):
@@ -192,39 +201,88 @@ def _mean(loss: Array, weight: Array) -> Array:
     return jnp.sum(loss * weight) / jnp.maximum(jnp.sum(weight), jnp.ones((), weight.dtype))
 
 
-class Program:
-    """The compiled functions of one trial, over all its seeds.
+def program_key(trial: Trial) -> str:
+    """What two trials share that can run in one program: all but names and the numbers it takes as arguments.
 
     Args:
-        trial: what is run.
-        data: what the task's `load` returned; loaded here where None.
+        trial: any.
+
+    Returns:
+        A text, equal for such trials.
     """
 
-    def __init__(self, trial: Trial, data: Any = None) -> None:
-        self.trial = trial
-        self.network = Network(trial)
-        self.axis = SeedAxis(trial.seeds, trial.batch)
-        self.data = self.axis.share(trial.task.load() if data is None else data)
+    def shared(picture: Any) -> Any:
+        if isinstance(picture, list):
+            return [shared(item) for item in picture]
+        if not isinstance(picture, dict):
+            return picture
+        # How parameters are drawn makes no other step.
+        drawn = issubclass(known()[picture["type"]], Initialiser)
+        return {
+            name: shared(value)
+            for name, value in picture.items()
+            if not (drawn and isinstance(value, int | float))
+        }
+
+    picture = shared(to_json(trial))
+    del picture["model"]["name"]
+    # Whether there is clipping at all is no number but another chain.
+    numbers = Numbers(None, trial.optimizer.clip > 0, None)
+    picture["optimizer"].update(numbers._asdict())
+    return json.dumps(picture)
+
+
+class Program:
+    """The compiled functions of one trial, or of several that one program serves, over all their runs.
+
+    Args:
+        *trials: what is run, of equal `program_key`.
+
+    Raises:
+        UsageError: the trials need programs of their own.
+    """
+
+    def __init__(self, *trials: Trial) -> None:
+        self.trials = trials
+        self.trial = trial = trials[0]
+        if len({program_key(trial) for trial in trials}) > 1:
+            raise UsageError(
+                f"trials: {', '.join(trial.id for trial in trials)}: they differ in more than numbers of "
+                "the optimiser and of initialisers: run them one by one"
+            )
+        self.networks = [Network(trial) for trial in trials]
+        self.network = self.networks[0]
+        self.runs = len(trials) * trial.seeds
+        self.axis = SeedAxis(self.runs, trial.batch)
+        self.data = self.axis.share(trial.task.load())
         self.optimizer = trial.optimizer.chain(trial.steps)
         batches = trial.task.evaluation(self.data, trial.evaluate.batch)
         self.batches = trial.evaluate.batches if batches is None else batches
         self.compiler = Compiler()
+        models = [replace(trial.model, name="") for trial in trials]
+        first = [models.index(model) for model in models]
+        self._draws = [self.networks[i].init for i in dict.fromkeys(first)]
+        draw = [list(dict.fromkeys(first)).index(i) for i in first]
+        self._draw_of_run = np.repeat(np.array(draw, np.int32), trial.seeds)
+        numbers = np.array([trial.optimizer.numbers for trial in trials], np.float32)
+        self.numbers = self.axis.put(Numbers(*np.repeat(numbers, trial.seeds, axis=0).T))
         seed: Any = self.axis.sharding
         self._laid = TrainState(seed, seed, self.axis.row_sharding, seed, seed)
 
     def init(self) -> TrainState:
-        """The state before the first step, leaves `[padded S, ...]` laid over the devices."""
-        seeds = self.axis.put(jnp.arange(self.trial.seeds, dtype=jnp.uint32))
+        """The state before the first step, leaves `[padded R, ...]` laid over the devices."""
+        seeds = np.tile(np.arange(self.trial.seeds, dtype=np.uint32), len(self.trials))
+        runs = self.axis.put((seeds, self._draw_of_run))
         start = self.axis.map(self._start)
-        return self.compiler.call("init", start, seeds, out_shardings=self._laid)
+        return self.compiler.call("init", start, *runs, out_shardings=self._laid)
 
     def put(self, state: TrainState) -> TrainState:
-        """Lay a state `[S, ...]` from the host over the devices, as `init` would."""
+        """Lay a state `[R, ...]` from the host over the devices, as `init` would."""
         carry = self.axis.put(state.carry, rows=True)
         return self.axis.put(state._replace(carry=()))._replace(carry=carry)
 
     def template(self) -> TrainState:
-        """Shapes and dtypes of all seeds' states on the host, leaves `[S, ...]`."""
+        """Shapes and dtypes of one trial's states on the host, leaves `[S, ...]`."""
         seeds = jnp.arange(self.trial.seeds, dtype=jnp.uint32)
         return jax.eval_shape(jax.vmap(self._start), seeds)
 
@@ -234,15 +292,15 @@ class Program:
         """Take some steps in one compiled call; the state passed in is donated.
 
         Args:
-            state: before, leaves `[padded S, ...]`.
-            active: bool `[S]`, False for a seed that has stopped and stays as it is.
+            state: before, leaves `[padded R, ...]`.
+            active: bool `[R]`, False for a run that has stopped and stays as it is.
             steps: how many, K.
 
         Returns:
-            The state after, and losses and gradient norms `[padded S, K]`; zeros for stopped seeds.
+            The state after, and losses and gradient norms `[padded R, K]`; zeros for stopped runs.
         """
         call = self.axis.map(partial(self._steps, steps), shared=1)
-        arguments = (state, self._active(active), self.data)
+        arguments = (state, self._active(active), self.numbers, self.data)
         return self.compiler.call(
             ("advance", steps),
             call,
@@ -252,15 +310,15 @@ class Program:
         )
 
     def examine(self, params: Any, active: np.ndarray, test: bool = False) -> Scores:
-        """Score every active seed's parameters; zeros for the others.
+        """Score every active run's parameters; zeros for the others.
 
         Args:
-            params: leaves `[padded S, ...]`.
-            active: bool `[S]`.
+            params: leaves `[padded R, ...]`.
+            active: bool `[R]`.
             test: draw examples that no examination during training has shown.
 
         Returns:
-            The task's metrics, each `[S]`.
+            The task's metrics, each `[R]`.
         """
         # The same for every seed and model, so that all are asked the same.
         key = self.axis.share(jax.random.key(2 if test else 1))
@@ -273,17 +331,21 @@ class Program:
         padded[: len(active)] = active
         return jax.device_put(padded, self.axis.sharding)
 
-    def _start(self, seed: Array) -> TrainState:
+    def _start(self, seed: Array, draw: Array | None = None) -> TrainState:
         key, key_params = jax.random.split(jax.random.key(seed))
-        params = self.network.init(key_params)
+        several = draw is not None and len(self._draws) > 1
+        params = (
+            lax.switch(draw, self._draws, key_params) if several else self._draws[0](key_params)
+        )
         stateful = self.trial.task.stateful
         carry = self.network.initial_carry(params, self.trial.batch) if stateful else ()
         return TrainState(params, self.optimizer.init(params), carry, key, jnp.zeros((), jnp.int32))
 
     def _steps(
-        self, steps: int, state: TrainState, active: Array, data: Any
+        self, steps: int, state: TrainState, active: Array, numbers: Numbers, data: Any
     ) -> tuple[TrainState, Progress]:
-        step = partial(train_step, self.network, self.optimizer, data, cut=self.axis.cut)
+        optimizer = self.trial.optimizer.chain(self.trial.steps, numbers)
+        step = partial(train_step, self.network, optimizer, data, cut=self.axis.cut)
 
         def run(state: TrainState) -> tuple[TrainState, Progress]:
             return lax.scan(lambda state, _: step(state), state, length=steps)
