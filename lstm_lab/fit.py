@@ -233,14 +233,13 @@ class _Run:
             with together():
                 kind = RunDirectory if leads() else Onlooker
                 self.files = opened.enter_context(kind(self.path))
+                self.checkpoints = Checkpoints(self.files.checkpoints)
                 if self.files.finished:
                     self.outcome = self.files.result
                 if leads() and self.outcome is None:
                     _prepare(self.files, self.trial, allow_nonbitwise)
         except LabError as error:
             self.outcome = error
-        else:
-            self.checkpoints = Checkpoints(self.files.checkpoints)
 
     def restore(self, template: TrainState) -> int:
         """Read the newest checkpoint, if any, and return its step."""

@@ -8,7 +8,7 @@ The same command in several processes runs them together, see `lstm_lab.processe
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from lstm_lab import __version__
@@ -113,7 +113,7 @@ def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
     """Put trials together that one program serves, in the order of their first."""
     from lstm_lab.train import program_key
 
-    groups: dict[str, list[Trial]] = {}
+    groups: dict[Hashable, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(program_key(trial), []).append(trial)
     return list(groups.values())

@@ -8,9 +8,8 @@ Trials that differ in numbers alone, those of `optimizer.Numbers` and of initial
 beside each other, as more seeds of one trial would: R runs are S seeds of the first trial, S of the next.
 """
 
-import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Hashable
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,7 +22,6 @@ from jax import Array, lax
 
 from lstm_lab.cells.initial import Initialiser
 from lstm_lab.compiled import Compiler
-from lstm_lab.config import known, to_json
 from lstm_lab.devices import SeedAxis
 from lstm_lab.errors import UsageError
 from lstm_lab.experiment import Trial
@@ -201,35 +199,31 @@ def _mean(loss: Array, weight: Array) -> Array:
     return jnp.sum(loss * weight) / jnp.maximum(jnp.sum(weight), jnp.ones((), weight.dtype))
 
 
-def program_key(trial: Trial) -> str:
+def program_key(trial: Trial) -> Hashable:
     """What two trials share that can run in one program: all but names and the numbers it takes as arguments.
 
     Args:
         trial: any.
 
     Returns:
-        A text, equal for such trials.
+        A value, equal for such trials.
     """
 
-    def shared(picture: Any) -> Any:
-        if isinstance(picture, list):
-            return [shared(item) for item in picture]
-        if not isinstance(picture, dict):
-            return picture
-        # How parameters are drawn makes no other step.
-        drawn = issubclass(known()[picture["type"]], Initialiser)
-        return {
-            name: shared(value)
-            for name, value in picture.items()
-            if not (drawn and isinstance(value, int | float))
-        }
+    def shared(value: Any) -> Hashable:
+        if isinstance(value, tuple):
+            return tuple(map(shared, value))
+        if not is_dataclass(value):
+            return value
+        own = [getattr(value, field.name) for field in fields(value)]
+        if isinstance(value, Initialiser):
+            # How parameters are drawn makes no other step.
+            own = [None if isinstance(setting, int | float) else setting for setting in own]
+        return type(value), *map(shared, own)
 
-    picture = shared(to_json(trial))
-    del picture["model"]["name"]
     # Whether there is clipping at all is no number but another chain.
-    numbers = Numbers(None, trial.optimizer.clip > 0, None)
-    picture["optimizer"].update(numbers._asdict())
-    return json.dumps(picture)
+    clips = float(trial.optimizer.clip > 0)
+    optimizer = replace(trial.optimizer, learning_rate=0.0, clip=clips, weight_decay=0.0)
+    return shared(replace(trial, model=replace(trial.model, name=""), optimizer=optimizer))
 
 
 class Program:

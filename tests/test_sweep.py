@@ -195,7 +195,7 @@ def test_a_sweep_from_the_command_line_can_be_reported(
 
 
 def test_settings_given_as_arguments_are_those_of_the_optimiser() -> None:
-    gradient, params = np.float32([3.0, -4.0]), np.float32([1.0, 2.0])
+    gradient, params = (np.array(leaf, np.float32) for leaf in ([3.0, -4.0], [1.0, 2.0]))
     own = Optimizer("adamw", learning_rate=0.02, clip=0.5, weight_decay=0.3, warmup=2)
     other = replace(own, learning_rate=1.0, clip=7.0, weight_decay=0.0)
 
