@@ -7,8 +7,10 @@ launch under `vmap` on an accelerator.
 
 Where devices are left over, each seed has several, and the rows of its batch lie along them. What a step
 computes stays the same: the batch and all noise are drawn as on one device and then cut, and every device
-holds all parameters. XLA parts the rest, and sums the gradient over the devices once per step; the loop over
-time talks to nobody. Devices may belong to several processes, see `lstm_lab.processes`.
+holds all parameters. XLA parts the rest. Where the weight gradient is formed after the loop over time, it is
+summed over the devices once per step and the loop talks to nobody; with `Sequential`'s `remat`, or without its
+adjoint, it is summed within, and `Newton` asks in every iteration whether all rows have converged. Devices may
+belong to several processes, see `lstm_lab.processes`.
 """
 
 import os
@@ -41,8 +43,8 @@ def use_all_cores() -> None:
 class SeedAxis:
     """A leading axis of S seeds laid over the devices present, and each seed's batch over those left.
 
-    As many seeds run at once as there are devices; each has as many devices, `per_seed`, as there are for
-    all and as divide its batch evenly.
+    As many seeds run at once as there are devices; each has as many devices, `per_seed`, as there are for all
+    and as divide its batch evenly. The runs of several trials are seeds like any others here.
 
     Args:
         seeds: how many, S.

@@ -133,7 +133,8 @@ def fit_together(
     """Train the trials that one program serves beside each other, each as `fit` would alone.
 
     What ends one leaves the others running. Those that stand at the same step go on together. The seconds
-    in their results are those that all of them took.
+    in their results are those that all of them took. The rest is what each is alone: to the bit where runs
+    go in turn and no batch is cut over devices, as on a CPU with no more cores than seeds; else but for rounding.
 
     Args:
         trials: by run directory, of equal `program_key`.
@@ -248,7 +249,9 @@ class _Run:
             with together():
                 found = self.checkpoints.latest({"state": template, "best": template.params})
                 step = found[0] if found else 0
-                if step != (newest := greatest(step)):
+            newest = greatest(step)
+            with together():
+                if step != newest:
                     raise CheckpointError(
                         f"{self.path}: step {step} here, step {newest} for another process: "
                         "give an --out on a file system that all processes share"

@@ -206,3 +206,15 @@ def test_settings_given_as_arguments_are_those_of_the_optimiser() -> None:
 
     given = jax.jit(lambda numbers: updates(other, numbers))(own.numbers)
     np.testing.assert_allclose(given, updates(own, None), rtol=1e-6)
+
+
+@pytest.mark.variant
+def test_trials_side_by_side_on_an_accelerator_are_what_each_is_alone() -> None:
+    def losses(*trials: Trial) -> np.ndarray:
+        program = Program(*trials)
+        program.axis._in_turn = False
+        everyone = np.ones(program.runs, bool)
+        return program.axis.take(program.advance(program.init(), everyone, 5)[1].loss)
+
+    apart = np.concatenate([losses(trial) for trial in TRIALS])
+    np.testing.assert_allclose(losses(*TRIALS), apart, rtol=1e-5)
