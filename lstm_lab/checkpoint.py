@@ -51,7 +51,8 @@ _DELETED = ".deleted"
 class Checkpoints:
     """The checkpoints of one run, of which the newest few are kept.
 
-    Hold the lock of the run directory while saving: nothing here stops a second writer.
+    Hold the lock of the run directory while saving: nothing here stops a second writer. Of several
+    processes that run together all save and read, for Orbax has them meet, and the first alone writes.
 
     Args:
         directory: where they live; made by the first save.
@@ -101,6 +102,9 @@ class Checkpoints:
             "sha256": hashlib.sha256(data.data).hexdigest(),
         }
         path = self._path(step)
+        if jax.process_index() != 0:
+            _write(path / "arrays", data)
+            return
         with writing(path):
             make_directory(self.directory)
             self._clean()

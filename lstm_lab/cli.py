@@ -1,6 +1,7 @@
 """The command line: parse, call, print.
 
-    lstm-lab run FILE [FILE ...] [--full] [--smoke] [--out DIR] [--cells NAME ...] [any field of the experiment]
+    lstm-lab run FILE [FILE ...] [--full] [--smoke] [--out DIR] [--cells NAME ...]
+                          [--sweep FIELD VALUE ...] [any field of the experiment]
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--seed N]
     lstm-lab report [OUT] [--figures DIR]
     lstm-lab list [--json]

@@ -1,8 +1,8 @@
 """Compile each program once, however many functions turn out to be it.
 
 `jax.jit` caches by the function's identity, so two trials that differ only in how their weights are drawn
-compile the same training step twice. Here the key is the program itself: the lowered text and the shape
-of its arguments and results. Tracing costs a tenth of compiling.
+compile the same training step twice. Here the key is the program itself: the lowered text, the shape of its
+arguments and results, and whether XLA is to optimise it. Tracing costs a tenth of compiling.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-_programs: dict[tuple[str, Any, Any], Callable[..., Any]] = {}
+_programs: dict[tuple[str, Any, Any, bool], Callable[..., Any]] = {}
 
 
 class Compiler:
@@ -38,7 +38,8 @@ class Compiler:
             begin = time.perf_counter()
             lowered = jax.jit(function, **options).lower(*arguments)
             text = hashlib.sha256(lowered.as_text().encode()).hexdigest()
-            key = (text, lowered.in_tree, lowered.out_tree)
+            plain = jax.config.values["jax_disable_most_optimizations"]
+            key = (text, lowered.in_tree, lowered.out_tree, plain)
             if key not in _programs:
                 _programs[key] = lowered.compile()
             self._functions[name] = _programs[key]

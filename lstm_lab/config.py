@@ -98,6 +98,7 @@ def known() -> dict[str, type]:
         Hidden,
         Model,
         ParameterBudget,
+        Sweep,
         Trial,
     )
     from lstm_lab.optimizer import Optimizer
@@ -105,5 +106,5 @@ def known() -> dict[str, type]:
 
     found = [cls for classes in rooms().values() for cls in classes]
     found += [Claim, Evaluation, Experiment, Hidden, Model, Optimizer, ParameterBudget]
-    found += [Sampling, Trial]
+    found += [Sampling, Sweep, Trial]
     return {cls.__name__: cls for cls in found}

@@ -1,9 +1,16 @@
-"""Where seeds run: one device per core on a CPU, every accelerator elsewhere.
+"""Where seeds and batches run: one device per core on a CPU, every accelerator elsewhere.
 
 XLA runs the body of a loop on one CPU core, more or less; two CPU devices with a seed on each halve
 the time of small and middling shapes, with no communication inside the loop. Within a device, seeds
 follow each other on a CPU, where a batched recurrent product is slower than its parts, and share each
 launch under `vmap` on an accelerator.
+
+Where devices are left over, each seed has several, and the rows of its batch lie along them. What a step
+computes stays the same: the batch and all noise are drawn as on one device and then cut, and every device
+holds all parameters. XLA parts the rest. Where the weight gradient is formed after the loop over time, it is
+summed over the devices once per step and the loop talks to nobody; with `Sequential`'s `remat`, or without its
+adjoint, it is summed within, and `Newton` asks in every iteration whether all rows have converged. Devices may
+belong to several processes, see `lstm_lab.processes`.
 """
 
 import os
@@ -12,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lstm_lab.errors import UsageError
@@ -33,36 +41,75 @@ def use_all_cores() -> None:
 
 
 class SeedAxis:
-    """A leading axis of S seeds laid over the devices present.
+    """A leading axis of S seeds laid over the devices present, and each seed's batch over those left.
+
+    As many seeds run at once as there are devices; each has as many devices, `per_seed`, as there are for all
+    and as divide its batch evenly. The runs of several trials are seeds like any others here.
 
     Args:
         seeds: how many, S.
+        batch: rows of a training batch, B.
+
+    Raises:
+        UsageError: the devices of some process would have nothing to do.
     """
 
-    def __init__(self, seeds: int) -> None:
+    def __init__(self, seeds: int, batch: int = 1) -> None:
         self.seeds = seeds
-        devices = jax.devices()[:seeds]
-        self.padded = -(-seeds // len(devices)) * len(devices)
-        self.mesh = Mesh(devices, ("seeds",))
+        devices = jax.devices()
+        at_once = min(seeds, len(devices))
+        most = len(devices) // at_once
+        self.per_seed = max(n for n in range(1, most + 1) if batch % n == 0)
+        self.padded = -(-seeds // at_once) * at_once
+        used = np.array(devices[: at_once * self.per_seed]).reshape(at_once, self.per_seed)
+        idle = set(range(jax.process_count())) - {device.process_index for device in used.flat}
+        if idle:
+            raise UsageError(
+                f"processes: {jax.process_count()}: {seeds} seeds with a batch of {batch} take {used.size} "
+                f"of {len(devices)} devices, none of process {min(idle)}: start fewer processes, or give "
+                "more seeds or a batch that more devices divide"
+            )
+        self.mesh = Mesh(used, ("seeds", "batch"))
         self._split = PartitionSpec("seeds")
         self.sharding = NamedSharding(self.mesh, self._split)
-        self._in_turn = devices[0].platform == "cpu"
+        self.row_sharding = NamedSharding(self.mesh, PartitionSpec("seeds", "batch"))
+        self._in_turn = devices[0].platform == "cpu" or self.per_seed > 1
+        # Parting a batch is left to XLA; where none is parted, neither is there anything to leave to it.
+        self._manual = {"seeds"} if self.per_seed > 1 else {"seeds", "batch"}
 
-    def put(self, tree: Any) -> Any:
-        """Lay arrays `[S, ...]` over the devices, filling up with copies of the last seed."""
+    def put(self, tree: Any, rows: bool = False) -> Any:
+        """Lay arrays `[S, ...]` over the devices, filling up with copies of the last seed.
+
+        Args:
+            tree: the arrays.
+            rows: they are `[S, B, ...]`, and B lies along each seed's devices.
+        """
+        sharding = self.row_sharding if rows else self.sharding
 
         def lay(leaf: Any) -> jax.Array:
             index = jnp.minimum(jnp.arange(self.padded), self.seeds - 1)
-            return jax.device_put(jnp.asarray(leaf)[index], self.sharding)
+            return _lay(jnp.asarray(leaf)[index], sharding)
+
+        return jax.tree.map(lay, tree)
+
+    def cut(self, tree: Any) -> Any:
+        """Lay one seed's arrays `[B, ...]` along its devices, within `map`; a B that is not even stays whole."""
+
+        def lay(leaf: jax.Array) -> jax.Array:
+            if self.per_seed == 1 or leaf.shape[0] % self.per_seed:
+                return leaf
+            return jax.lax.with_sharding_constraint(leaf, PartitionSpec("batch"))
 
         return jax.tree.map(lay, tree)
 
     def share(self, tree: Any) -> Any:
         """Put the same arrays on every device."""
-        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+        return _lay(tree, NamedSharding(self.mesh, PartitionSpec()))
 
     def take(self, tree: Any) -> Any:
         """Bring arrays to the host as NumPy `[S, ...]`, without the copies that filled up."""
+        if jax.process_count() > 1:
+            tree = self.share(tree)
         return jax.tree.map(lambda leaf: jax.device_get(leaf)[: self.seeds], tree)
 
     def map(self, each: Callable[..., Any], shared: int = 0) -> Callable[..., Any]:
@@ -86,7 +133,23 @@ class SeedAxis:
             specs = (self._split,) * own + (PartitionSpec(),) * shared
             # Seeds never meet, so which values vary over the mesh need not be tracked.
             return jax.shard_map(
-                local, mesh=self.mesh, in_specs=specs, out_specs=self._split, check_vma=False
+                local,
+                mesh=self.mesh,
+                in_specs=specs,
+                out_specs=self._split,
+                axis_names=self._manual,
+                check_vma=False,
             )(*arguments)
 
         return call
+
+
+def _lay(tree: Any, sharding: NamedSharding) -> Any:
+    """Put arrays where they belong; `jax.device_put` takes no PRNG keys to another process's devices."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    return jax.jit(_same, out_shardings=sharding)(tree)
+
+
+def _same(tree: Any) -> Any:
+    return tree

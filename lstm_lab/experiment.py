@@ -8,9 +8,9 @@ of its configuration: a trial that has a result is never run again, and one edit
 import dataclasses
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from lstm_lab.cells.base import Layer
 from lstm_lab.cells.lstm import LSTM
@@ -291,6 +291,88 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """A number that takes several values, each in a trial of its own.
+
+    Attributes:
+        field: where it stands in a `Trial`'s model, task, optimizer or penalty, such as
+            "optimizer.learning_rate" or "model.cell.biases.value".
+        values: what it is in turn.
+
+    Raises:
+        UsageError: there are no values, or one stands there twice.
+    """
+
+    field: str = "optimizer.learning_rate"
+    values: tuple[float, ...] = (1e-3,)
+
+    def __post_init__(self) -> None:
+        if not self.values or len(set(self.values)) < len(self.values):
+            raise UsageError(
+                f"sweep: {self.field}: {self.values}: give one value or more, each once"
+            )
+
+    def of(self, trial: Trial) -> Iterator[Trial]:
+        """The trial with each value in turn.
+
+        Raises:
+            UsageError: there is no such number, or a value is out of its range.
+        """
+        steps = self.field.split(".")
+        if steps[0] not in _SWEPT:
+            raise UsageError(f"sweep: {self.field}: begin with {', '.join(_SWEPT)}")
+        for value in self.values:
+            yield self._put(trial, steps, value)
+
+    def unsaid(self, trial: Trial) -> list[str]:
+        """For each value what labels do not tell of it: nothing where they tell the values apart."""
+        labels = {(changed.model.label, changed.task.label) for changed in self.of(trial)}
+        *above, name = self.field.replace("_", " ").split(".")
+        words = " ".join([*above[1:], name][-2:])
+        told = len(labels) == len(self.values)
+        return ["" if told else f"{words} {value:g}" for value in self.values]
+
+    def _put(self, owner: Any, steps: Sequence[str], value: float) -> Any:
+        name, rest = steps[0], steps[1:]
+        has = [f.name for f in dataclasses.fields(owner)] if dataclasses.is_dataclass(owner) else []
+        if name not in has:
+            raise UsageError(
+                f"sweep: {self.field}: {type(owner).__name__} has no {name}: it has {', '.join(has) or 'no fields'}"
+            )
+        if rest:
+            inside = self._put(getattr(owner, name), rest, value)
+            return dataclasses.replace(owner, **{name: inside})
+        kind = get_type_hints(type(owner))[name]
+        if kind not in (int, float):
+            raise UsageError(
+                f"sweep: {self.field}: is no number: give a trial of its own to each value"
+            )
+        if kind is int and value != int(value):
+            raise UsageError(f"sweep: {self.field}: {value:g}: give whole numbers")
+        return dataclasses.replace(owner, **{name: kind(value)})
+
+
+# The parts of a trial that a sweep may reach into; the rest is the same for all of an experiment.
+_SWEPT = ("model", "task", "optimizer", "penalty")
+
+
+def _swept(trial: Trial, sweeps: Sequence[Sweep]) -> Iterator[Trial]:
+    """A trial with every combination of values; the model's name tells what labels do not."""
+    made: list[tuple[Trial, tuple[str, ...]]] = [(trial, ())]
+    for sweep in sweeps:
+        unsaid = sweep.unsaid(trial)
+        made = [
+            (changed, (*before, said))
+            for each, before in made
+            for changed, said in zip(sweep.of(each), unsaid, strict=True)
+        ]
+    for changed, said in made:
+        name = ", ".join(filter(None, [changed.model.label, *said])) if any(said) else ""
+        model = dataclasses.replace(changed.model, name=name or changed.model.name)
+        yield dataclasses.replace(changed, model=model)
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A question about recurrent networks, and how it is put to them.
 
@@ -301,6 +383,7 @@ class Experiment:
         source: who says so, where.
         models: what is compared.
         tasks: on what; every model meets every task.
+        sweeps: numbers that take several values; every model meets every task with all their combinations.
         size: width or parameter budget, the same for all.
         optimizer: the same for all.
         penalty: what is minimised beside the task's loss, the same for all.
@@ -319,6 +402,7 @@ class Experiment:
     source: str = ""
     models: tuple[Model, ...] = (Model(),)
     tasks: tuple[Task, ...] = (Recall(),)
+    sweeps: tuple[Sweep, ...] = ()
     size: Size = field(default_factory=Hidden)
     optimizer: Optimizer = field(default_factory=Optimizer)
     penalty: Activity = field(default_factory=Activity)
@@ -348,16 +432,27 @@ class Experiment:
         for task in self.tasks:
             task.validate()
             task.check(self.batch)
+        for trial in self._settings():
+            trial.task.validate()
 
     def trials(self) -> Iterator[Trial]:
-        """Every model on every task."""
+        """Every model on every task, with every combination of swept values."""
+        for trial in self._settings():
+            model, task = trial.model, trial.task
+            yield dataclasses.replace(
+                trial,
+                d_hidden=self.size.width(model, task),
+                probes=tuple(probe for probe in self.probes if probe.applies(model, task)),
+            )
+
+    def _settings(self) -> Iterator[Trial]:
+        """The trials before their width is known."""
         for task in self.tasks:
             for model in self.models:
-                yield Trial(
+                trial = Trial(
                     experiment=self.name,
                     model=model,
                     task=task,
-                    d_hidden=self.size.width(model, task),
                     optimizer=self.optimizer,
                     penalty=self.penalty,
                     steps=self.steps,
@@ -365,8 +460,8 @@ class Experiment:
                     seeds=self.seeds,
                     evaluate=self.evaluate,
                     solved_at=self.solved_at,
-                    probes=tuple(probe for probe in self.probes if probe.applies(model, task)),
                 )
+                yield from _swept(trial, self.sweeps)
 
     def smoke(self) -> "Experiment":
         """The same with two steps, two seeds and small batches: does every part of it run?"""

@@ -6,12 +6,20 @@ after it constant, a cosine to zero, or steps down by a factor.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from lstm_lab.errors import UsageError
 
 if TYPE_CHECKING:
     import optax
+
+
+class Numbers(NamedTuple):
+    """The settings that a training step takes as arguments, so that all their values share one program."""
+
+    learning_rate: Any
+    clip: Any
+    weight_decay: Any
 
 
 @dataclass(frozen=True)
@@ -69,28 +77,36 @@ class Optimizer:
             f"optimizer.{name}: {getattr(self, name)}: {self.method} does not use it; take {methods}"
         )
 
-    def chain(self, steps: int) -> "optax.GradientTransformation":
+    @property
+    def numbers(self) -> Numbers:
+        """Its own."""
+        return Numbers(self.learning_rate, self.clip, self.weight_decay)
+
+    def chain(self, steps: int, numbers: Numbers | None = None) -> "optax.GradientTransformation":
         """Build the optax transformation.
 
         Args:
             steps: training steps in all, where the cosine ends.
+            numbers: scalars, traced or not, in place of its own; whether it clips at all its own says.
 
         Returns:
             A transformation from gradients to updates.
         """
         import optax
 
+        if numbers is None:
+            numbers = self.numbers
         methods = {
             "adam": lambda: [optax.scale_by_adam()],
             "adamw": lambda: [
                 optax.scale_by_adam(),
-                optax.add_decayed_weights(self.weight_decay),
+                optax.add_decayed_weights(numbers.weight_decay),
             ],
             "rmsprop": lambda: [optax.scale_by_rms(self.memory), *self._trace()],
             "sgd": self._trace,
         }
-        clip = [optax.clip_by_global_norm(self.clip)] if self.clip else []
-        rate = optax.scale_by_learning_rate(self._rate(steps))
+        clip = [optax.clip_by_global_norm(numbers.clip)] if self.clip else []
+        rate = optax.scale_by_learning_rate(self._rate(steps, numbers.learning_rate))
         return optax.chain(*clip, *methods[self.method](), rate)
 
     def _trace(self) -> list["optax.GradientTransformation"]:
@@ -98,22 +114,20 @@ class Optimizer:
 
         return [optax.trace(self.momentum)] if self.momentum else []
 
-    def _rate(self, steps: int) -> "optax.Schedule":
+    def _rate(self, steps: int, peak: Any) -> "optax.Schedule":
         import optax
 
         after = max(steps - self.warmup, 1)
         shapes = {
-            "constant": lambda: optax.constant_schedule(self.learning_rate),
-            "cosine": lambda: optax.cosine_decay_schedule(self.learning_rate, after),
+            "constant": lambda: optax.constant_schedule(peak),
+            "cosine": lambda: optax.cosine_decay_schedule(peak, after),
             "step": lambda: optax.exponential_decay(
-                self.learning_rate, self.decay_every, self.decay_factor, staircase=True
+                peak, self.decay_every, self.decay_factor, staircase=True
             ),
         }
         shape = shapes[self.decay]()
         if not self.warmup:
             return shape
         # The first step already moves: a rate of exactly zero would waste it.
-        rise = optax.linear_schedule(
-            self.learning_rate / (self.warmup + 1), self.learning_rate, self.warmup
-        )
+        rise = optax.linear_schedule(peak / (self.warmup + 1), peak, self.warmup)
         return optax.join_schedules([rise, shape], [self.warmup])

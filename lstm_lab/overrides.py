@@ -3,8 +3,8 @@
 Tyro reads the fields from the dataclasses themselves. `--task.lag 50` and `--model.layers 2` speak of every
 task, or every model, that has the field; `--tasks.0.lag 50` of one. `--model.schedule newton` puts another value of
 the same kind there by its name, and `--cells LRU CausalAttention` one model per cell or layer named in place of
-the experiment's. What cannot be read is told in one line, with the nearest name
-where a name is unknown.
+the experiment's. `--sweep optimizer.learning-rate 1e-3 3e-3` gives a number several values. What cannot be read
+is told in one line, with the nearest name where a name is unknown.
 """
 
 import contextlib
@@ -41,6 +41,9 @@ def override(experiment: T, arguments: Sequence[str]) -> T:
     groups = list(_pairs(arguments))
     for given in [group for group in groups if group[0].partition("=")[0] == "--cells"]:
         experiment = _with_cells(experiment, " ".join(given).removeprefix("--cells"))
+        groups.remove(given)
+    for given in [group for group in groups if group[0].partition("=")[0] == "--sweep"]:
+        experiment = _with_sweep(experiment, " ".join(given).removeprefix("--sweep"))
         groups.remove(given)
     rest: list[str] = []
     for given in groups:
@@ -101,6 +104,20 @@ def _with_cells(experiment: T, names: str) -> T:
         dataclasses.replace(first, cell=cells[name](), name="") for name in dict.fromkeys(wanted)
     ]
     return dataclasses.replace(experiment, models=tuple(models))  # type: ignore[type-var]
+
+
+def _with_sweep(experiment: T, words: str) -> T:
+    """Let a field of an experiment's trials take several values, in place of those it may have had."""
+    from lstm_lab.experiment import Sweep
+
+    field, *values = re.split(r"[\s,=]+", words.strip(" =,"))
+    field = field.replace("-", "_")
+    try:
+        sweep = Sweep(field, tuple(map(float, values)))
+    except ValueError:
+        raise UsageError(f"--sweep: {' '.join(values)}: give numbers") from None
+    others = [s for s in experiment.sweeps if s.field != field]  # type: ignore[attr-defined]  # as above
+    return dataclasses.replace(experiment, sweeps=(*others, sweep))  # type: ignore[type-var]
 
 
 def _option(given: Sequence[str]) -> tuple[list[str], str]:

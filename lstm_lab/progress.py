@@ -67,7 +67,7 @@ class Bar:
     """A rich progress bar: steps, loss, sequences per second, time left."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -77,6 +77,7 @@ class Bar:
             TimeRemainingColumn(),
             transient=True,
         )
+        self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -97,11 +98,14 @@ class Bar:
     def update(self, step: int, loss: float, rate: float, seeds: int) -> None:
         """Move it."""
         text = f"loss {loss:.4f}  {rate:,.0f} sequences/s  {seeds} seeds"
+        assert self._task is not None
         self._progress.update(self._task, completed=step, loss=text)
 
     def finish(self, line: str) -> None:
         """Replace it by a line that stays."""
-        self._progress.remove_task(self._task)
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
         self._progress.console.print(line, markup=False, highlight=False)
 
 

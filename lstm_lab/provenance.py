@@ -1,7 +1,7 @@
 """What the numbers of a run depend on besides its config, and whether that has changed since.
 
 A resumed run is bitwise the run that was never interrupted where all of it is the same: versions,
-code, data, kind and number of devices, processor, threads, and compiler flags. Threads count
+code, data, kind and number of devices and processes, processor, threads, and compiler flags. Threads count
 because XLA's CPU kernels split their sums by thread, and rounding depends on how a sum is split.
 """
 
@@ -26,6 +26,7 @@ _DECISIVE = (
     "data",
     "device",
     "devices",
+    "processes",
     "machine",
     "processor",
     "threads",
@@ -61,6 +62,7 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "device": devices[0].device_kind,
         "devices": len(devices),
+        "processes": jax.process_count(),
         "cpus": cpus,
         "nproc": nproc,
         "threads": int(nproc) if nproc and nproc.isdigit() else cpus,

@@ -170,6 +170,30 @@ class RunDirectory:
         write_json(self.path / "failure.json", {**fields, "status": status, "reason": reason})
 
 
+class Onlooker(RunDirectory):
+    """The directory of a trial that another process writes: it holds no lock, and writes nothing.
+
+    Args:
+        path: the directory.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
+        self.metrics = _NoLog(self.metrics.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def start(self, config: Any, environment: Mapping[str, Any]) -> None:
+        """Leave it to the writer."""
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Leave it to the writer."""
+
+    def fail(self, status: str, reason: str, **fields: Any) -> None:
+        """Leave it to the writer."""
+
+
 class MetricsLog:
     """The rows of a run, one JSON object per line, appended.
 
@@ -253,6 +277,21 @@ class MetricsLog:
             self._file = os.open(self.path, flags, 0o600)
             sync(self.path.parent)
         return self._file
+
+
+class _NoLog(MetricsLog):
+    """The rows of a run that another process writes."""
+
+    @property
+    def offset(self) -> int:
+        """Nothing of it is here."""
+        return 0
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Leave it to the writer."""
+
+    def truncate(self, offset: int) -> None:
+        """Leave it to the writer."""
 
 
 def read_metrics(path: Path | str) -> list[dict[str, Any]]:

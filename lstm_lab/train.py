@@ -3,9 +3,13 @@
 All state of training is a `TrainState`. A batch is a pure function of (seed, step), so there is no
 iterator whose position could be lost, and a run that resumes from a saved state takes the very steps it
 would have taken. Between calls the host sees the losses of K steps at once and never waits for one.
+
+Trials that differ in numbers alone, those of `optimizer.Numbers` and of initialisers, run in one program
+beside each other, as more seeds of one trial would: R runs are S seeds of the first trial, S of the next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,14 +20,17 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
+from lstm_lab.cells.initial import Initialiser
 from lstm_lab.compiled import Compiler
 from lstm_lab.devices import SeedAxis
+from lstm_lab.errors import UsageError
 from lstm_lab.experiment import Trial
 from lstm_lab.modules import Reading
+from lstm_lab.optimizer import Numbers
 from lstm_lab.tasks.base import Batch
 
 Scores = dict[str, np.ndarray]
-"""A number per seed for each metric, `[S]`."""
+"""A number per run for each metric, `[R]`."""
 
 
 class TrainState(NamedTuple):
@@ -94,8 +101,16 @@ class Network:
         return sum(leaf.size for leaf in jax.tree.leaves(self.shapes))
 
 
+def _whole(batch: Batch) -> Batch:
+    return batch
+
+
 def train_step(
-    network: Network, optimizer: optax.GradientTransformation, data: Any, state: TrainState
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    data: Any,
+    state: TrainState,
+    cut: Callable[[Batch], Batch] = _whole,
 ) -> tuple[TrainState, Progress]:
     """Take one step of one seed.
 
@@ -104,13 +119,14 @@ def train_step(
         optimizer: from gradients to updates.
         data: what the task's `load` returned.
         state: before the step.
+        cut: lays the batch's rows along devices.
 
     Returns:
         The state after it, and its loss, without the trial's penalty, and gradient norm, scalars.
     """
     task, batch_size = network.task, network.trial.batch
     key_data, key_model = jax.random.split(state.key)
-    batch = task.sample(data, key_data, state.step, batch_size)
+    batch = cut(task.sample(data, key_data, state.step, batch_size))
     carry = state.carry if task.stateful else None
 
     def loss_of(params: Any) -> tuple[Array, Any]:
@@ -131,7 +147,14 @@ def train_step(
     return TrainState(params, opt_state, after, state.key, state.step + 1), progress
 
 
-def examine(network: Network, data: Any, batches: int, key: Array, params: Any) -> dict[str, Array]:
+def examine(
+    network: Network,
+    data: Any,
+    batches: int,
+    key: Array,
+    params: Any,
+    cut: Callable[[Batch], Batch] = _whole,
+) -> dict[str, Array]:
     """Score one seed's parameters on held-out batches.
 
     Args:
@@ -140,6 +163,7 @@ def examine(network: Network, data: Any, batches: int, key: Array, params: Any) 
         batches: how many.
         key: decides which, where the task draws them.
         params: the parameters.
+        cut: lays a batch's rows along devices.
 
     Returns:
         Each of the task's metrics, a mean over counted steps, scalars.
@@ -147,7 +171,7 @@ def examine(network: Network, data: Any, batches: int, key: Array, params: Any) 
     task, size = network.task, network.trial.evaluate.batch
 
     def one(carry: Any, index: Array) -> tuple[Any, tuple[dict[str, Array], Array]]:
-        batch = task.evaluation_batch(data, key, index, size)
+        batch = cut(task.evaluation_batch(data, key, index, size))
         before = carry if batch.reset is not None else None
         reading, outputs = _read(network, params, batch, before, None)
         weight = task.weight(batch)
@@ -175,31 +199,84 @@ def _mean(loss: Array, weight: Array) -> Array:
     return jnp.sum(loss * weight) / jnp.maximum(jnp.sum(weight), jnp.ones((), weight.dtype))
 
 
-class Program:
-    """The compiled functions of one trial, over all its seeds.
+def program_key(trial: Trial) -> Hashable:
+    """What two trials share that can run in one program: all but names and the numbers it takes as arguments.
 
     Args:
-        trial: what is run.
-        data: what the task's `load` returned; loaded here where None.
+        trial: any.
+
+    Returns:
+        A value, equal for such trials.
     """
 
-    def __init__(self, trial: Trial, data: Any = None) -> None:
-        self.trial = trial
-        self.network = Network(trial)
-        self.axis = SeedAxis(trial.seeds)
-        self.data = self.axis.share(trial.task.load() if data is None else data)
+    def shared(value: Any) -> Hashable:
+        if isinstance(value, tuple):
+            return tuple(map(shared, value))
+        if not is_dataclass(value):
+            return value
+        own = [getattr(value, field.name) for field in fields(value)]
+        if isinstance(value, Initialiser):
+            # How parameters are drawn makes no other step.
+            own = [None if isinstance(setting, int | float) else setting for setting in own]
+        return type(value), *map(shared, own)
+
+    # Whether there is clipping at all is no number but another chain.
+    clips = float(trial.optimizer.clip > 0)
+    optimizer = replace(trial.optimizer, learning_rate=0.0, clip=clips, weight_decay=0.0)
+    return shared(replace(trial, model=replace(trial.model, name=""), optimizer=optimizer))
+
+
+class Program:
+    """The compiled functions of one trial, or of several that one program serves, over all their runs.
+
+    Args:
+        *trials: what is run, of equal `program_key`.
+
+    Raises:
+        UsageError: the trials need programs of their own.
+    """
+
+    def __init__(self, *trials: Trial) -> None:
+        self.trials = trials
+        self.trial = trial = trials[0]
+        if len({program_key(trial) for trial in trials}) > 1:
+            raise UsageError(
+                f"trials: {', '.join(trial.id for trial in trials)}: they differ in more than numbers of "
+                "the optimiser and of initialisers: run them one by one"
+            )
+        self.networks = [Network(trial) for trial in trials]
+        self.network = self.networks[0]
+        self.runs = len(trials) * trial.seeds
+        self.axis = SeedAxis(self.runs, trial.batch)
+        self.data = self.axis.share(trial.task.load())
         self.optimizer = trial.optimizer.chain(trial.steps)
         batches = trial.task.evaluation(self.data, trial.evaluate.batch)
         self.batches = trial.evaluate.batches if batches is None else batches
         self.compiler = Compiler()
+        models = [replace(trial.model, name="") for trial in trials]
+        first = [models.index(model) for model in models]
+        self._draws = [self.networks[i].init for i in dict.fromkeys(first)]
+        draw = [list(dict.fromkeys(first)).index(i) for i in first]
+        self._draw_of_run = np.repeat(np.array(draw, np.int32), trial.seeds)
+        numbers = np.array([trial.optimizer.numbers for trial in trials], np.float32)
+        self.numbers = self.axis.put(Numbers(*np.repeat(numbers, trial.seeds, axis=0).T))
+        seed: Any = self.axis.sharding
+        self._laid = TrainState(seed, seed, self.axis.row_sharding, seed, seed)
 
     def init(self) -> TrainState:
-        """The state before the first step, leaves `[padded S, ...]` laid over the devices."""
-        seeds = self.axis.put(jnp.arange(self.trial.seeds, dtype=jnp.uint32))
-        return self.compiler.call("init", self.axis.map(self._start), seeds)
+        """The state before the first step, leaves `[padded R, ...]` laid over the devices."""
+        seeds = np.tile(np.arange(self.trial.seeds, dtype=np.uint32), len(self.trials))
+        runs = self.axis.put((seeds, self._draw_of_run))
+        start = self.axis.map(self._start)
+        return self.compiler.call("init", start, *runs, out_shardings=self._laid)
+
+    def put(self, state: TrainState) -> TrainState:
+        """Lay a state `[R, ...]` from the host over the devices, as `init` would."""
+        carry = self.axis.put(state.carry, rows=True)
+        return self.axis.put(state._replace(carry=()))._replace(carry=carry)
 
     def template(self) -> TrainState:
-        """Shapes and dtypes of all seeds' states on the host, leaves `[S, ...]`."""
+        """Shapes and dtypes of one trial's states on the host, leaves `[S, ...]`."""
         seeds = jnp.arange(self.trial.seeds, dtype=jnp.uint32)
         return jax.eval_shape(jax.vmap(self._start), seeds)
 
@@ -209,30 +286,36 @@ class Program:
         """Take some steps in one compiled call; the state passed in is donated.
 
         Args:
-            state: before, leaves `[padded S, ...]`.
-            active: bool `[S]`, False for a seed that has stopped and stays as it is.
+            state: before, leaves `[padded R, ...]`.
+            active: bool `[R]`, False for a run that has stopped and stays as it is.
             steps: how many, K.
 
         Returns:
-            The state after, and losses and gradient norms `[padded S, K]`; zeros for stopped seeds.
+            The state after, and losses and gradient norms `[padded R, K]`; zeros for stopped runs.
         """
         call = self.axis.map(partial(self._steps, steps), shared=1)
-        arguments = (state, self._active(active), self.data)
-        return self.compiler.call(("advance", steps), call, *arguments, donate_argnums=0)
+        arguments = (state, self._active(active), self.numbers, self.data)
+        return self.compiler.call(
+            ("advance", steps),
+            call,
+            *arguments,
+            donate_argnums=0,
+            out_shardings=(self._laid, self.axis.sharding),
+        )
 
     def examine(self, params: Any, active: np.ndarray, test: bool = False) -> Scores:
-        """Score every active seed's parameters; zeros for the others.
+        """Score every active run's parameters; zeros for the others.
 
         Args:
-            params: leaves `[padded S, ...]`.
-            active: bool `[S]`.
+            params: leaves `[padded R, ...]`.
+            active: bool `[R]`.
             test: draw examples that no examination during training has shown.
 
         Returns:
-            The task's metrics, each `[S]`.
+            The task's metrics, each `[R]`.
         """
         # The same for every seed and model, so that all are asked the same.
-        key = jax.random.key(2 if test else 1)
+        key = self.axis.share(jax.random.key(2 if test else 1))
         call = self.axis.map(self._score, shared=2)
         scores = self.compiler.call("examine", call, params, self._active(active), self.data, key)
         return self.axis.take(scores)
@@ -242,17 +325,21 @@ class Program:
         padded[: len(active)] = active
         return jax.device_put(padded, self.axis.sharding)
 
-    def _start(self, seed: Array) -> TrainState:
+    def _start(self, seed: Array, draw: Array | None = None) -> TrainState:
         key, key_params = jax.random.split(jax.random.key(seed))
-        params = self.network.init(key_params)
+        several = draw is not None and len(self._draws) > 1
+        params = (
+            lax.switch(draw, self._draws, key_params) if several else self._draws[0](key_params)
+        )
         stateful = self.trial.task.stateful
         carry = self.network.initial_carry(params, self.trial.batch) if stateful else ()
         return TrainState(params, self.optimizer.init(params), carry, key, jnp.zeros((), jnp.int32))
 
     def _steps(
-        self, steps: int, state: TrainState, active: Array, data: Any
+        self, steps: int, state: TrainState, active: Array, numbers: Numbers, data: Any
     ) -> tuple[TrainState, Progress]:
-        step = partial(train_step, self.network, self.optimizer, data)
+        optimizer = self.trial.optimizer.chain(self.trial.steps, numbers)
+        step = partial(train_step, self.network, optimizer, data, cut=self.axis.cut)
 
         def run(state: TrainState) -> tuple[TrainState, Progress]:
             return lax.scan(lambda state, _: step(state), state, length=steps)
@@ -264,7 +351,7 @@ class Program:
 
     def _score(self, params: Any, active: Array, data: Any, key: Array) -> dict[str, Array]:
         run: Callable[[Any], dict[str, Array]] = partial(
-            examine, self.network, data, self.batches, key
+            examine, self.network, data, self.batches, key, cut=self.axis.cut
         )
         shapes = jax.eval_shape(run, params)
         return lax.cond(
