@@ -40,11 +40,17 @@ def use_all_cores() -> None:
     jax.config.update("jax_num_cpu_devices", int(given) if given else cores or 1)
 
 
+# Rows of a batch that a CPU device gets at least. Each device reads all weights for its rows at every step: with
+# fewer, that is what the time goes to, and one device with all cores is faster.
+LEAST_ROWS = 16
+
+
 class SeedAxis:
     """A leading axis of S seeds laid over the devices present, and each seed's batch over those left.
 
     As many seeds run at once as there are devices; each has as many devices, `per_seed`, as there are for all
-    and as divide its batch evenly. The runs of several trials are seeds like any others here.
+    and as divide its batch evenly, on a CPU into `LEAST_ROWS` or more. The runs of several trials are
+    seeds like any others here.
 
     Args:
         seeds: how many, S.
@@ -59,7 +65,9 @@ class SeedAxis:
         devices = jax.devices()
         at_once = min(seeds, len(devices))
         most = len(devices) // at_once
-        self.per_seed = max(n for n in range(1, most + 1) if batch % n == 0)
+        rows = LEAST_ROWS if devices[0].platform == "cpu" else 1
+        even = [n for n in range(1, most + 1) if batch % n == 0 and batch >= n * rows]
+        self.per_seed = max(even, default=1)
         self.padded = -(-seeds // at_once) * at_once
         used = np.array(devices[: at_once * self.per_seed]).reshape(at_once, self.per_seed)
         idle = set(range(jax.process_count())) - {device.process_index for device in used.flat}

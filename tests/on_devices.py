@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from lstm_lab import devices
 from lstm_lab.errors import Interrupted
 from lstm_lab.experiment import Evaluation, Model, Trial
 from lstm_lab.fit import fit
@@ -27,6 +28,9 @@ from lstm_lab.tasks.base import Batch
 from lstm_lab.tasks.future_tag import FutureTag
 from lstm_lab.tasks.text import Text
 from lstm_lab.train import Program
+
+# These batches are small for the sake of the tests.
+devices.LEAST_ROWS = 1
 
 
 @dataclass(frozen=True)

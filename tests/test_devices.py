@@ -129,7 +129,7 @@ def _trials(path: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("seeds", "batch", "mesh"),
-    [(1, 8, (1, 2)), (1, 7, (1, 1)), (2, 8, (2, 1)), (5, 8, (2, 1))],
+    [(1, 32, (1, 2)), (1, 33, (1, 1)), (1, 30, (1, 1)), (2, 32, (2, 1)), (5, 8, (2, 1))],
 )
 def test_seeds_come_first_and_the_batch_takes_what_divides_it(
     seeds: int, batch: int, mesh: tuple[int, int]

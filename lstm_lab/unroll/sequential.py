@@ -12,6 +12,10 @@ and emits dz and dr. The parameters get their gradient afterwards from all steps
 adjoint method is Pontryagin's; for recurrent nets see P. J. Werbos, "Backpropagation through time" (1990),
 section II. The derivative of `gates` comes from `jax.vjp`: no cell writes one.
 
+On a CPU the input is projected within the forward loop where that is faster: an input of few features, or a
+reading that will not be differentiated and whose weights stay in a core's cache. There z need not be written for
+all steps and read again, which takes longer than computing it.
+
 With `remat`, time is cut into chunks and only the carry between chunks is kept; each chunk's inner
 quantities are computed again when its gradient is due (T. Chen et al., "Training deep nets with sublinear
 memory cost", 2016). Chunks of about √T steps need the least memory.
@@ -57,8 +61,8 @@ class Sequential(Schedule):
     def run(
         self, cell: Cell, params: Params, carry: Carry, start: Carry, steps: Steps, reverse: bool
     ) -> tuple[Carry, Array]:
-        loop = _with_adjoint if self.adjoint else _plain
-        chunk = partial(loop, _Loop(cell, self.unroll, reverse))
+        run = _with_adjoint if self.adjoint else _plain
+        chunk = partial(run, _Loop(cell, self.unroll, reverse, self.adjoint))
         if not 0 < self.remat < len(steps.x):
             return chunk(params, carry, start, steps)
 
@@ -90,6 +94,7 @@ class _Loop:
     cell: Cell
     unroll: int
     reverse: bool
+    adjoint: bool
 
     def scan(self, step: Any, init: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
         return lax.scan(step, init, inputs, reverse=reverse, unroll=self.unroll)
@@ -111,18 +116,42 @@ def _forward(
 ) -> tuple[Carry, Array, Any]:
     """Run the loop; with `keep`, also return what its gradient needs: z and every step's carry and r."""
     cell = loop.cell
-    z = cell.project(params, steps.x)
+    # JAX's own derivative would sum the input weights' gradient step by step.
+    within = loop.adjoint and _project_within(cell, params, steps.x, keep)
+    x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
 
     def step(carry: Carry, inputs: Any) -> tuple[Carry, Any]:
-        z, mask, restart = inputs
+        x, z, mask, restart = inputs
+        z = cell.project(params, x) if within else z
         before = carry if restart is None else _hold(restart, start, carry)
         r = cell.recur(params, before)
         after, y = cell.gates(params, before, z, r)
         after, y = _hold(mask, (after, y), (before, jnp.zeros_like(y)))
-        return after, (y, (before, r) if keep else None)
+        return after, (y, (before, r, z if within else None) if keep else None)
 
-    final, (y, kept) = loop.scan(step, carry, (z, steps.mask, steps.restart), loop.reverse)
-    return final, y, (z, kept)
+    final, (y, kept) = loop.scan(step, carry, (x, z, steps.mask, steps.restart), loop.reverse)
+    if not keep:
+        return final, y, None
+    before, r, computed = kept
+    return final, y, (computed if within else z, before, r)
+
+
+# Features of an input that a differentiated reading projects within its loop; bytes of weights that a plain one does.
+_FEW_FEATURES = 16
+_CACHED_BYTES = 2**20
+
+
+def _project_within(cell: Cell, params: Params, x: Array, keep: bool) -> bool:
+    """Whether to project `x [T, B, D]` step by step, by what was measured on a CPU; elsewhere all at once."""
+    if jax.default_backend() != "cpu":
+        return False
+    features = x.shape[-1]
+    if keep:
+        return features <= _FEW_FEATURES
+    # Few rows make poor products: those are better off all at once.
+    z = jax.eval_shape(cell.project, params, x[0])
+    weights = features * z.shape[-1] * z.dtype.itemsize
+    return x.shape[1] >= _FEW_FEATURES and weights <= _CACHED_BYTES
 
 
 def _plain(
@@ -138,7 +167,7 @@ _with_adjoint = jax.custom_vjp(_plain, nondiff_argnums=(0,))
 def _fwd(
     loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
 ) -> tuple[tuple[Carry, Array], Any]:
-    final, y, (z, (before, r)) = _forward(loop, params, carry, start, steps, keep=True)
+    final, y, (z, before, r) = _forward(loop, params, carry, start, steps, keep=True)
     return (final, y), (params, start, steps, z, before, r)
 
 

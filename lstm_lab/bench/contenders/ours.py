@@ -7,7 +7,7 @@ import numpy as np
 import lstm_lab
 from lstm_lab.bench.contenders.base import LEARNING_RATE, Arrays, Contender
 from lstm_lab.bench.workload import Workload, valid
-from lstm_lab.devices import use_all_cores
+from lstm_lab.devices import SeedAxis, use_all_cores
 
 if TYPE_CHECKING:
     from lstm_lab.unroll import Schedule
@@ -36,7 +36,7 @@ class Ours(Contender):
         import optax
         from flax import nnx
         from jax import lax
-        from jax.sharding import Mesh, NamedSharding, PartitionSpec
+        from jax.sharding import NamedSharding, PartitionSpec
 
         from lstm_lab.bench.contenders.jax_loss import mean_square
         from lstm_lab.bench.problem import CELLS
@@ -57,8 +57,7 @@ class Ours(Contender):
             layers = [Bidirectional(*pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
         graph, params = nnx.split(Stack(layers, rngs=nnx.Rngs(0)), nnx.Param)
 
-        devices = jax.devices()
-        mesh = Mesh(devices[: len(devices) if workload.batch % len(devices) == 0 else 1], "batch")
+        mesh = SeedAxis(1, workload.batch).mesh
         jax.set_mesh(mesh)  # `unroll` asks whether XLA parts the batch
         split = NamedSharding(mesh, PartitionSpec("batch"))
         everywhere = NamedSharding(mesh, PartitionSpec())
