@@ -55,9 +55,9 @@ def products(jaxpr: Jaxpr) -> tuple[list[int], int]:
     return inside, outside
 
 
-def training_step(cell: Cell, schedule: Schedule) -> Jaxpr:
-    params = jax.eval_shape(lambda: cell.init(jax.random.key(0), 3, 4))
-    x = jax.ShapeDtypeStruct((2, 7, 3), jnp.float32)
+def training_step(cell: Cell, schedule: Schedule, features: int = 20) -> Jaxpr:
+    params = jax.eval_shape(lambda: cell.init(jax.random.key(0), features, 4))
+    x = jax.ShapeDtypeStruct((2, 7, features), jnp.float32)
     gradient = jax.grad(lambda params, x: loss(cell, params, x, schedule))
     return jax.make_jaxpr(gradient)(params, x).jaxpr
 
@@ -70,8 +70,16 @@ def test_one_product_per_step_each_way_and_weight_gradients_outside_the_loop(cel
     assert outside == 3
 
 
+@pytest.mark.parametrize("cell", [Elman(), LSTM(), GRU()], ids=name)
+def test_few_features_are_projected_within_the_forward_loop_alone(cell: Cell) -> None:
+    inside, outside = products(training_step(cell, Sequential(), features=2))
+    assert inside == [2, 1]
+    # The gradients of W and U.
+    assert outside == 2
+
+
 def test_left_to_jax_the_backward_loop_holds_the_weight_gradient_too() -> None:
-    inside, _ = products(training_step(LSTM(), Sequential(adjoint=False)))
+    inside, _ = products(training_step(LSTM(), Sequential(adjoint=False), features=2))
     assert inside == [1, 2]
 
 
