@@ -71,7 +71,7 @@ contract: $(READY) ## What `make test` leaves out of the large suites: every cel
 faults: $(READY) ## The fault suite: kills, signals, full disks, flipped bits; minutes
 	$(BIN)/python -m pytest -m fault $(ARGS)
 
-bench: $(READY) ## Time a training step against every framework installed (make peers); half an hour
+bench: $(READY) ## Time a training step against every framework installed (make peers); long
 	$(BIN)/lstm-lab bench --out experiments/results $(ARGS)
 
 accelerator: ## Measure this machine's accelerator in 9 minutes; needs jax, flax, optax, numpy in PYTHON, no .venv

@@ -3,15 +3,17 @@
 from functools import partial
 from itertools import product
 from typing import Any
+from zlib import crc32
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
 
-from lstm_lab.cells.base import Cell
+from lstm_lab.cells.base import Cell, LinearCell
 from lstm_lab.errors import UsageError
-from lstm_lab.unroll import Schedule, Sequential, unroll
+from lstm_lab.unroll import Associative, Newton, Schedule, Sequential, unroll
 from tests.cells.contract import (
     FIRST,
     PLAIN,
@@ -74,6 +76,32 @@ def test_schedules_agree_in_outputs_and_every_gradient(
             raise
         return
     assert_close(got, wanted(*given), 1e-8)
+
+
+@every_cell
+def test_schedules_agree_at_sizes_masks_and_resets_drawn_at_random(cell: Cell) -> None:
+    rng = np.random.default_rng(crc32(cell.label.encode()))
+    B, T, D, H = (int(n) for n in rng.integers((1, 5, 1, 2), (5, 12, 6, 7)))
+    mask, reset = (jnp.asarray(rng.random((B, T)) < share) for share in (0.7, 0.2))
+    reverse = bool(rng.integers(2))
+    params = cell.init(jax.random.key(0), D, H)
+    drawn = draw(jax.eval_shape(lambda: (params, cell.carry(params, B))), 0)
+    params = jax.tree.map(lambda p, n: np.asarray(p) + n / 4, params, drawn[0])
+    x, dy = draw((np.empty((B, T, D)), np.empty((B, T, H))), 1)
+    others = [Associative() if isinstance(cell, LinearCell) else Newton(), Sequential(remat=3)]
+
+    @partial(jax.jit, static_argnums=0)
+    def read(schedule: Schedule, params: Any, carry: Any, x: Any) -> Any:
+        def run(params: Any, carry: Any, x: Array) -> Any:
+            how: Any = {"mask": mask, "reset": reset, "reverse": reverse, "schedule": schedule}
+            return unroll(cell, params, x, carry=carry, **how)
+
+        out, pull = jax.vjp(run, params, carry, x)
+        return out, pull((jax.tree.map(jnp.ones_like, out[0]), dy))
+
+    wanted = evaluated(read(PLAIN, params, drawn[1], x))
+    for schedule in (Sequential(), *others):
+        assert_close(evaluated(read(schedule, params, drawn[1], x)), wanted, 1e-8)
 
 
 @every_cell
