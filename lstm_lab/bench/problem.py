@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from lstm_lab.bench import layouts
+from lstm_lab import layouts
 from lstm_lab.bench.workload import CellName, Workload
 from lstm_lab.cells.base import Cell
 from lstm_lab.cells.elman import Elman

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import pytest
 
-from lstm_lab.bench import layouts
+from lstm_lab import layouts
 from lstm_lab.cells.base import Cell
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU

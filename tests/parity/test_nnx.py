@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from lstm_lab.bench import layouts
+from lstm_lab import layouts
 from lstm_lab.cells.base import Cell
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU

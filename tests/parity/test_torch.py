@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lstm_lab.bench.layouts import pull_back, pytorch
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.cells.lstm_projection import LSTMProjection
+from lstm_lab.errors import UsageError
+from lstm_lab.layouts import from_pytorch, pull_back, pytorch
+from lstm_lab.unroll import unroll
 from tests.parity.common import Answer, Case, agree, case, ours
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: `make peers` adds it")
@@ -69,3 +71,26 @@ def test_both_directions_agree_with_torch(peer: str, seed: int) -> None:
     cell, make = PEERS[peer]
     given = case(cell, seed, full=seed == 3)
     agree(ours(cell, given), theirs(make, given))
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("bias", [True, False], ids=["biases", "no biases"])
+@pytest.mark.parametrize("peer", PEERS)
+def test_a_layer_of_torch_is_taken_over_with_both_its_biases(peer: str, bias: bool) -> None:
+    cell, make = PEERS[peer]
+    D, H = 3, 4
+    torch.manual_seed(0)
+    layer = make(D, H, batch_first=True, bias=bias)
+    named = {name.removesuffix("_l0"): p.detach().numpy() for name, p in layer.named_parameters()}
+    x = np.random.default_rng(0).normal(size=(2, 5, D)).astype(np.float32)
+    _, y = unroll(cell, from_pytorch(cell, named), jnp.asarray(x))
+    wanted = layer(torch.tensor(x))[0].detach().numpy()
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_layer_of_another_cell_is_refused() -> None:
+    named = {"weight_ih": np.zeros((12, 3)), "weight_hh": np.zeros((12, 4))}
+    with pytest.raises(UsageError, match="give the torch layer's own cell"):
+        from_pytorch(LSTM(), named)
+    with pytest.raises(UsageError, match="no 'weight_hh'"):
+        from_pytorch(GRU(), {"weight_ih": named["weight_ih"]})

@@ -1,14 +1,18 @@
 """How our parameters become those of another framework, as differentiable functions of arrays.
 
-A framework's gradients are pulled back through them, so that they can be compared in our layout.
+A framework's gradients are pulled back through them, so that they can be compared in our layout. `from_pytorch`
+goes the other way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from lstm_lab.cells.base import Cell
+from lstm_lab.errors import UsageError
 
 Layout = Callable[[Any], dict[str, Array]]
 
@@ -33,6 +37,50 @@ def pytorch(params: Any) -> dict[str, Array]:
         "bias_hh": hh,
         **projection,
     }
+
+
+def from_pytorch(cell: Cell, named: Mapping[str, Any]) -> Any:
+    """Take over one layer and direction of `torch.nn.RNN`, `LSTM` or `GRU`.
+
+    Torch has a bias with either matrix and only ever uses their sum, but for a GRU's n, whose second bias is
+    inside the reset's product: that one is c_n.
+
+    Args:
+        cell: an Elman, LSTM, LSTM with projection, or GRU that resets after the product.
+        named: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` and, with a projection, `weight_hr`: what torch
+            calls so, without the `_l0`; a layer without biases leaves those out.
+
+    Returns:
+        The cell's parameters, in the arrays' dtype.
+
+    Raises:
+        UsageError: an array is missing, or the cell has parameters of other names or shapes.
+    """
+    arrays = {name: jnp.asarray(value) for name, value in named.items()}
+    try:
+        W, U = arrays["weight_ih"].T, arrays["weight_hh"].T
+    except KeyError as missing:
+        raise UsageError(
+            f"from_pytorch: no {missing}: give a layer's state_dict without the _l0"
+        ) from None
+    zero = jnp.zeros(W.shape[1], W.dtype)
+    ih, hh = arrays.get("bias_ih", zero), arrays.get("bias_hh", zero)
+    taken = {"W": W, "U": U, "b": ih + hh}
+    if "weight_hr" in arrays:
+        taken["P"] = arrays["weight_hr"].T
+    wanted = jax.eval_shape(lambda: cell.init(jax.random.key(0), W.shape[0], U.shape[0]))
+    names = own(wanted).keys()
+    if "c_n" in names:
+        H = U.shape[0]
+        # Only the sum over r and u is used, and n's two biases stand apart.
+        taken |= {"b": jnp.concatenate([(ih + hh)[: 2 * H], ih[2 * H :]]), "c_n": hh[2 * H :]}
+    shapes = {name: leaf.shape for name, leaf in taken.items()}
+    if shapes != {name: leaf.shape for name, leaf in own(wanted).items()}:
+        raise UsageError(
+            f"from_pytorch: {shapes}: {cell.label} needs "
+            f"{ {name: leaf.shape for name, leaf in own(wanted).items()} }: give the torch layer's own cell"
+        )
+    return type(wanted)(**taken)
 
 
 def keras(params: Any) -> dict[str, Array]:
