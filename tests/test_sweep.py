@@ -87,6 +87,7 @@ def test_trials_in_one_program_are_to_the_bit_what_each_is_alone(
     assert len(final_losses) == len(TRIALS)
 
 
+@pytest.mark.variant
 def test_an_interrupted_sweep_goes_on_from_wherever_each_trial_stands(
     alone: Path, tmp_path: Path
 ) -> None:
@@ -175,6 +176,7 @@ def test_a_sweep_over_what_is_no_number_is_refused(words: str, said: str) -> Non
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.variant
 def test_a_sweep_from_the_command_line_can_be_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

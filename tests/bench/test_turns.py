@@ -32,6 +32,7 @@ def test_every_measure_has_a_time_for_every_round(timings: list[turns.Timing]) -
             assert timing.least(measure) > 0
 
 
+@pytest.mark.variant
 def test_who_disagrees_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "TOLERANCE", 1e-12)
     _, flax = compete(Workload("Elman", 2, 5, 3, 4), ["ours", "flax_nnx"], PACE)
