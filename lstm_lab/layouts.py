@@ -14,8 +14,6 @@ from jax import Array
 from lstm_lab.cells.base import Cell
 from lstm_lab.errors import UsageError
 
-Layout = Callable[[Any], dict[str, Array]]
-
 
 def own(params: Any) -> dict[str, Array]:
     """Ours, by name."""

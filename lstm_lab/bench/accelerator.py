@@ -8,7 +8,6 @@ schedule beat the loop; what do more seeds cost. It prints as it goes and ends w
 
 import argparse
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -24,6 +23,7 @@ from jax import lax
 from lstm_lab.bench import crossover, problem
 from lstm_lab.bench.contenders.jax_cudnn import JaxCuDNN
 from lstm_lab.bench.contenders.ours import Ours
+from lstm_lab.bench.results import write
 from lstm_lab.bench.schedules import every_pair
 from lstm_lab.bench.workload import CELLS, SHAPES, Workload
 from lstm_lab.cells.lstm import LSTM
@@ -154,10 +154,7 @@ def main() -> None:
                     record["left out"].append(name)
                     break
     finally:  # what was measured before something failed is worth as much
-        options.out.mkdir(parents=True, exist_ok=True)
-        words = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
-        path = options.out / f"accelerator-{words}.json"
-        path.write_text(json.dumps(record, indent=1) + "\n")
+        path = write(options.out, record, "accelerator")
         print(f"wrote {path}")
     if record["left out"]:
         print(f"no time for all of: {', '.join(record['left out'])}")

@@ -5,8 +5,6 @@ schedules take turns, so that what else the machine does meets all of them alike
 ratio to the loop of the same round. Compilation is not in the times.
 """
 
-import json
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from lstm_lab.bench import results
 from lstm_lab.cells.base import Cell, LinearCell
 from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lru import LRU
@@ -129,15 +128,10 @@ def write(folder: Path, shape: Shape, timings: Sequence[Timing]) -> Path:
     Returns:
         The file, named after the device.
     """
-    device = jax.devices()[0].device_kind
-    name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"crossover-{name}.json"
     record = {
-        "device": device,
+        "device": jax.devices()[0].device_kind,
         "environment": environment(),
         "shape": asdict(shape),
         "timings": [asdict(timing) for timing in timings],
     }
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    return path
+    return results.write(folder, record, "crossover")

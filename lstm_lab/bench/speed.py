@@ -1,7 +1,6 @@
 """What `lstm-lab bench` says: the record of a run as JSON, its tables, and its figure."""
 
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
+from lstm_lab.bench.results import write
 from lstm_lab.bench.turns import MEASURES, Pace, Timing, compete, modules, present
 from lstm_lab.bench.workload import CELLS, Measure, Workload
 from lstm_lab.provenance import environment
@@ -112,15 +112,6 @@ def read(path: Path) -> tuple[dict[str, Any], Results]:
         timings = [Timing(**timing) for timing in entry.pop("timings")]
         results.append((Workload(**entry), timings))
     return data, results
-
-
-def write(folder: Path, data: Mapping[str, Any]) -> Path:
-    """Write a record into a folder, named after the device."""
-    name = re.sub(r"[^a-z0-9]+", "-", str(data["device"]).lower()).strip("-")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(data, indent=1) + "\n")
-    return path
 
 
 def table(measure: Measure, ceiling: float, results: Results) -> str:

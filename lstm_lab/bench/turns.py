@@ -10,7 +10,7 @@ import pkgutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -122,17 +122,9 @@ class Process:
         Raises:
             RuntimeError: it failed; the message is its own.
         """
-        self.send(do, **details)
-        return self.reply()
-
-    def send(self, do: str, **details: Any) -> None:
-        """Send a request without waiting."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": do, **details}) + "\n")
         self._process.stdin.flush()
-
-    def reply(self) -> dict[str, Any]:
-        """Wait for the reply to what was sent."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -270,11 +262,3 @@ def _calls(measure: Measure, able: Sequence[tuple[Process, Timing]], pace: Pace)
     for process, _ in able:
         process.ask("time", measure=measure, calls=calls)  # a turn of its own length, compiled
     return calls
-
-
-def run(
-    workloads: Sequence[Workload], names: Sequence[str], pace: Pace
-) -> Iterator[tuple[Workload, list[Timing]]]:
-    """Time frameworks on one workload after the other; arguments as `compete`."""
-    for workload in workloads:
-        yield workload, compete(workload, names, pace)

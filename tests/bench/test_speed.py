@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm_lab.bench import speed
+from lstm_lab.bench import results, speed
 from lstm_lab.bench.speed import geometric_means
 from lstm_lab.bench.turns import MEASURES, Pace, Timing
 from lstm_lab.bench.workload import Workload, every_workload, valid
@@ -54,12 +54,12 @@ def test_a_table_has_a_row_for_every_network_and_the_mean_of_each_cell() -> None
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     data = speed.record(ABOUT, Pace(), 1e9, RESULTS)
-    path = speed.write(tmp_path, data)
+    path = results.write(tmp_path, data)
     assert path.name == "a-cpu.json"
-    again, results = speed.read(path)
+    again, read = speed.read(path)
     assert again["ceiling"] == 1e9
-    assert results == RESULTS
-    assert speed.page(again, results) == speed.page(data, RESULTS)
+    assert read == RESULTS
+    assert speed.page(again, read) == speed.page(data, RESULTS)
 
 
 def test_the_page_names_what_was_not_timed_and_the_memory() -> None:
