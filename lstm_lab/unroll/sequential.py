@@ -14,13 +14,15 @@ section II. The derivative of `gates` comes from `jax.vjp`: no cell writes one.
 
 On a CPU the input is projected within the forward loop where that is faster: an input of few features, or a
 reading that will not be differentiated and whose weights stay in a core's cache. There z need not be written for
-all steps and read again, which takes longer than computing it.
+all steps and read again, which takes longer than computing it. There too the loops' products of weights that do
+not stay in the cache, and all of the backward loop's, are computed as their transposes (`unroll.turned`).
 
 With `remat`, time is cut into chunks and only the carry between chunks is kept; each chunk's inner
 quantities are computed again when its gradient is due (T. Chen et al., "Training deep nets with sublinear
 memory cost", 2016). Chunks of about √T steps need the least memory.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,6 +34,7 @@ from jax import Array, lax
 from lstm_lab.cells.base import Carry, Cell, Params
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll.base import Schedule, Steps, over
+from lstm_lab.unroll.turned import turned
 
 
 @dataclass(frozen=True)
@@ -119,12 +122,13 @@ def _forward(
     # JAX's own derivative would sum the input weights' gradient step by step.
     within = loop.adjoint and _project_within(cell, params, steps.x, keep)
     x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
+    recur = _recur(cell, params) if loop.adjoint else partial(cell.recur, params)
 
     def step(carry: Carry, inputs: Any) -> tuple[Carry, Any]:
         x, z, mask, restart = inputs
         z = cell.project(params, x) if within else z
         before = carry if restart is None else _hold(restart, start, carry)
-        r = cell.recur(params, before)
+        r = recur(before)
         after, y = cell.gates(params, before, z, r)
         after, y = _hold(mask, (after, y), (before, jnp.zeros_like(y)))
         return after, (y, (before, r, z if within else None) if keep else None)
@@ -154,6 +158,31 @@ def _project_within(cell: Cell, params: Params, x: Array, keep: bool) -> bool:
     return x.shape[1] >= _FEW_FEATURES and weights <= _CACHED_BYTES
 
 
+def _recur(cell: Cell, params: Params) -> Callable[[Carry], Array]:
+    """`cell.recur` for a loop; weights that leave a core's cache are turned, once, before it."""
+    large = [w.ndim == 2 and w.nbytes >= _CACHED_BYTES for w in jax.tree.leaves(params)]
+    if jax.default_backend() != "cpu" or not any(large):
+        return partial(cell.recur, params)
+    weights, tree = jax.tree.flatten(params)
+
+    def turn(weights: list[Array]) -> list[Array]:
+        return [w.T if is_large else w for w, is_large in zip(weights, large, strict=True)]
+
+    def recur(laid: list[Array], before: Carry) -> Array:
+        return cell.recur(jax.tree.unflatten(tree, turn(laid)), before)
+
+    return partial(turned(recur), lax.optimization_barrier(turn(weights)))
+
+
+def _recur_adjoint(cell: Cell, params: Params) -> Callable[[Carry, Array], Carry]:
+    """The adjoint of `cell.recur` by the carry, for a loop."""
+
+    def adjoint(params: Params, before: Carry, dr: Array) -> Carry:
+        return jax.vjp(partial(cell.recur, params), before)[1](dr)[0]
+
+    return partial(turned(adjoint) if jax.default_backend() == "cpu" else adjoint, params)
+
+
 def _plain(
     loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
 ) -> tuple[Carry, Array]:
@@ -176,6 +205,7 @@ def _bwd(loop: _Loop, kept: Any, cotangents: tuple[Carry, Array]) -> tuple[Any, 
     d_final, dy = cotangents
     cell = loop.cell
     own = _gates_use(cell, params, before, z, r)
+    recur_adjoint = _recur_adjoint(cell, params)
 
     def step(adjoint: tuple[Carry, Carry], inputs: Any) -> tuple[tuple[Carry, Carry], Any]:
         d_after, d_start = adjoint
@@ -184,8 +214,8 @@ def _bwd(loop: _Loop, kept: Any, cotangents: tuple[Carry, Array]) -> tuple[Any, 
         d_after, dy = _hold(mask, (d_after, dy), (_zeros(d_after), jnp.zeros_like(dy)))
         _, gates_vjp = jax.vjp(partial(cell.gates, params), before, z, r)
         d_before, dz, dr = gates_vjp((d_after, dy))
-        _, recur_vjp = jax.vjp(partial(cell.recur, params), before)
-        d_before = jax.tree.map(lambda *parts: sum(parts), d_before, *recur_vjp(dr), held)
+        through = recur_adjoint(before, dr)
+        d_before = jax.tree.map(lambda *parts: sum(parts), d_before, through, held)
         if restart is not None:
             taken = _hold(restart, d_before, _zeros(d_before))
             d_start = jax.tree.map(jnp.add, d_start, taken)

@@ -21,7 +21,11 @@ B, T, D, H = 3, 41, 17, 5
 
 @pytest.fixture(scope="module")
 def compiled() -> str:
-    """The training step's optimised HLO."""
+    return training_step(H)
+
+
+def training_step(H: int) -> str:
+    """An LSTM's training step with H units, as optimised HLO."""
     cell = LSTM()
     params = cell.init(jax.random.key(0), D, H)
 
@@ -66,7 +70,8 @@ def shapes(lines: list[str], operation: str) -> list[str]:
 def test_each_loop_has_one_matrix_product_of_one_step(compiled: str) -> None:
     forward, backward = loop_bodies(compiled)
     assert shapes(forward, "dot") == [f"f32[{B},{4 * H}]"]
-    assert shapes(backward, "dot") == [f"f32[{B},{H}]"]
+    # The adjoint's is computed as its transpose: see `unroll.turned`.
+    assert shapes(backward, "dot") == [f"f32[{H},{B}]"]
 
 
 def test_no_loop_copies_a_whole_sequence(compiled: str) -> None:
@@ -99,3 +104,17 @@ def test_the_adjoint_of_what_gates_adds_is_written_once(compiled: str) -> None:
     backward = loop_bodies(compiled)[1]
     written = shapes(backward, "dynamic-update-slice")
     assert written == [f"f32[{T},{B},{4 * H}]"]
+
+
+def test_weights_beyond_the_cache_are_turned_before_the_loop() -> None:
+    H = 264  # U is of more than 1 MiB
+    forward, backward = loop_bodies(training_step(H))
+    assert shapes(forward, "dot") == [f"f32[{4 * H},{B}]"]
+    assert shapes(backward, "dot") == [f"f32[{H},{B}]"]
+    moved = [
+        shape
+        for body in (forward, backward)
+        for op in ("copy", "transpose")
+        for shape in shapes(body, op)
+    ]
+    assert not {f"f32[{H},{4 * H}]", f"f32[{4 * H},{H}]"} & set(moved)
