@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from lstm_lab.cells.base import Cell
 from lstm_lab.cells.elman import Elman
-from lstm_lab.cells.gru import GRU
+from lstm_lab.cells.gru import GRU, GRUCarry
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.errors import UsageError
 from lstm_lab.modules import Bidirectional, Merge, Recurrent, SequenceModel, Stack
+from lstm_lab.regularisers.weight_drop import WeightDrop
+from lstm_lab.regularisers.zoneout import Zoneout
 
 B, T, D, H = 3, 6, 2, 4
 LENGTHS = np.array([6, 0, 3], np.int32)
@@ -84,6 +87,46 @@ def test_both_directions_are_merged_at_every_step_and_at_their_own_ends(merge: A
     close(reading.carry, (ahead.carry, back.carry))
     if merge is not None:
         assert reading.y.shape[-1] == layers.d_out
+
+
+NOISY = Zoneout(WeightDrop(GRU()))
+CALLS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "lengths": {"lengths": LENGTHS},
+    "mask": {"mask": jnp.arange(B * T).reshape(B, T) % 4 != 1},
+    "reset": {"reset": jnp.arange(B * T).reshape(B, T) % 3 == 1},
+    "carry": {"carry": (GRUCarry(jnp.ones((B, H))), GRUCarry(-jnp.ones((B, H))))},
+    "key": {"key": jax.random.key(5)},
+}
+
+
+def directions(cell: Cell, one_loop: bool) -> Bidirectional:
+    ahead = Recurrent(cell, D, H, rngs=nnx.Rngs(0))
+    back = Recurrent(cell, D, H, reverse=True, rngs=nnx.Rngs(1))
+    return Bidirectional(ahead, back, one_loop=one_loop)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_one_loop_for_both_directions_is_two_loops(call: dict[str, Any]) -> None:
+    def measured(one_loop: bool) -> Any:
+        graph, params = nnx.split(directions(NOISY, one_loop))
+
+        def loss(params: Any, x: Any) -> Any:
+            reading = nnx.merge(graph, params)(x, **call)
+            return jnp.sum(reading.y[:, 1] ** 2) + jnp.sum(reading.last**2), reading
+
+        return jax.jit(jax.grad(loss, (0, 1), has_aux=True))(params, X)
+
+    close(measured(True), measured(False))
+
+
+def test_one_loop_is_one_loop() -> None:
+    def loops(one_loop: bool) -> int:
+        graph, params = nnx.split(directions(GRU(), one_loop))
+        read = jax.jit(lambda params: nnx.merge(graph, params)(X).y)
+        return str(read.lower(params).as_text()).count("stablehlo.while")
+
+    assert (loops(True), loops(False)) == (1, 2)
 
 
 def test_a_stack_is_one_layer_after_the_other() -> None:
@@ -241,6 +284,10 @@ def test_split_once_and_every_leaf_is_one_param() -> None:
     [
         (lambda: Bidirectional(layer(), layer()), "reverse=False and False: give a forward layer"),
         (lambda: Bidirectional(layer(reverse=True), layer()), "reverse=True and False"),
+        (
+            lambda: Bidirectional(layer(), layer(reverse=True, d_hidden=5), one_loop=True),
+            "one_loop: give two Recurrent layers of the same cell",
+        ),
         (
             lambda: Bidirectional(layer(), layer(reverse=True, d_hidden=5), "sum"),
             "4 and 5 units: merge='sum' needs equal widths",
