@@ -24,13 +24,13 @@ import numpy as np
 from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.config import to_json
 from lstm_lab.errors import CheckpointError, DataError, LabError, NonFiniteError
-from lstm_lab.experiment import Trial
 from lstm_lab.processes import greatest, leads, stopping, together
 from lstm_lab.progress import Silent, Watcher
 from lstm_lab.provenance import differences, environment
 from lstm_lab.rundir import Onlooker, RunDirectory
 from lstm_lab.signals import Stop
 from lstm_lab.train import Program, Scores, TrainState
+from lstm_lab.trial import Trial
 
 # Most steps per compiled call: often enough to stop soon when asked, seldom enough to cost nothing.
 CHUNK = 50

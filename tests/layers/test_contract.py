@@ -24,12 +24,13 @@ from lstm_lab.cli import execute
 from lstm_lab.config import from_json
 from lstm_lab.discover import subclasses
 from lstm_lab.errors import UsageError
-from lstm_lab.experiment import Experiment, Hidden, Model, ParameterBudget, count
+from lstm_lab.experiment import Experiment
 from lstm_lab.layers.attention import CausalAttention
 from lstm_lab.layers.base import Block, build_layer
 from lstm_lab.layers.convolution import TemporalConvolution
 from lstm_lab.layers.heads import Heads
 from lstm_lab.layers.residual import Residual
+from lstm_lab.model import Hidden, Model, ParameterBudget, count
 from lstm_lab.modules import OneWay, Reading
 from lstm_lab.overrides import override
 from lstm_lab.tasks.future_tag import FutureTag
