@@ -115,7 +115,10 @@ def test_settings_of_a_layer_in_a_layer_are_changed_from_the_command_line() -> N
     assert model.cell == Residual(Heads(Residual(GRU(reset="before")), heads=3))
 
 
-def test_a_control_is_trained_from_the_command_line(tmp_path: Path) -> None:
+def test_a_control_is_trained_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTM_LAB_CPU_DEVICES", "2")
     experiment = Path(__file__).parents[2] / "experiments" / "bidirectional.py"
     words = ["--cells", "temporalconvolution", "--models.0.cell.levels", "1", "--smoke"]
     assert execute(["run", str(experiment), *words, "--out", str(tmp_path)]) == 0
