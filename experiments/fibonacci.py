@@ -13,11 +13,13 @@ from dataclasses import replace
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.claims import Claim
-from lstm_lab.experiment import Evaluation, Experiment, Hidden, Model, main
+from lstm_lab.experiment import Experiment, main
+from lstm_lab.model import Hidden, Model
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.probe.coefficients import Coefficients
 from lstm_lab.probe.continuation import Continuation
 from lstm_lab.tasks.fibonacci import Fibonacci
+from lstm_lab.trial import Evaluation
 
 LINEAR, GATED = "linear", "LSTM"
 COEFFICIENT, CONTINUED = (

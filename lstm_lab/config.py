@@ -92,17 +92,12 @@ def _whole(digits: str) -> int | float:
 def known() -> dict[str, type]:
     """Every class a configuration can hold, by name."""
     from lstm_lab.claims import Claim
-    from lstm_lab.experiment import (
-        Evaluation,
-        Experiment,
-        Hidden,
-        Model,
-        ParameterBudget,
-        Sweep,
-        Trial,
-    )
+    from lstm_lab.experiment import Experiment
+    from lstm_lab.model import Hidden, Model, ParameterBudget
     from lstm_lab.optimizer import Optimizer
+    from lstm_lab.sweep import Sweep
     from lstm_lab.text.sampling import Sampling
+    from lstm_lab.trial import Evaluation, Trial
 
     found = [cls for classes in rooms().values() for cls in classes]
     found += [Claim, Evaluation, Experiment, Hidden, Model, Optimizer, ParameterBudget]

@@ -108,7 +108,7 @@ def _with_cells(experiment: T, names: str) -> T:
 
 def _with_sweep(experiment: T, words: str) -> T:
     """Let a field of an experiment's trials take several values, in place of those it may have had."""
-    from lstm_lab.experiment import Sweep
+    from lstm_lab.sweep import Sweep
 
     field, *values = re.split(r"[\s,=]+", words.strip(" =,"))
     field = field.replace("-", "_")

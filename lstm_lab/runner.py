@@ -14,10 +14,11 @@ from pathlib import Path
 from lstm_lab import __version__
 from lstm_lab.config import to_json
 from lstm_lab.errors import LabError, SweepIncomplete
-from lstm_lab.experiment import Experiment, Trial
+from lstm_lab.experiment import Experiment
 from lstm_lab.files import make_directory, write_json, writing
 from lstm_lab.progress import Silent, Watcher
 from lstm_lab.signals import Stop
+from lstm_lab.trial import Trial
 
 
 def run(

@@ -24,10 +24,10 @@ from lstm_lab.cells.initial import Initialiser
 from lstm_lab.compiled import Compiler
 from lstm_lab.devices import SeedAxis
 from lstm_lab.errors import UsageError
-from lstm_lab.experiment import Trial
 from lstm_lab.modules import Reading
 from lstm_lab.optimizer import Numbers
 from lstm_lab.tasks.base import Batch
+from lstm_lab.trial import Trial
 
 Scores = dict[str, np.ndarray]
 """A number per run for each metric, `[R]`."""

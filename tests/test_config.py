@@ -12,10 +12,10 @@ from lstm_lab.cells.initial import Chrono, ForgetBias
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.config import digest, from_json, known, to_json
 from lstm_lab.errors import UsageError
-from lstm_lab.experiment import Hidden
 from lstm_lab.layers.base import Block
 from lstm_lab.layers.heads import Heads
 from lstm_lab.layers.residual import Residual
+from lstm_lab.model import Hidden
 from lstm_lab.tasks.base import Task
 from lstm_lab.unroll import Schedule, Sequential
 from tests.variants import everything, name

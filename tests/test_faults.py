@@ -30,8 +30,10 @@ from lstm_lab.fit import fit
 fit(TRIALS[sys.argv[1]], Path(sys.argv[2]), save_every=0)
 """
 SLEEPY = """
-from lstm_lab.experiment import Evaluation, Experiment, Hidden
+from lstm_lab.experiment import Experiment
+from lstm_lab.model import Hidden
 from lstm_lab.tasks.recall import Recall
+from lstm_lab.trial import Evaluation
 experiment = Experiment(
     tasks=(Recall(lag=4, symbols=2),), size=Hidden(4), steps=5_000_000, batch=4, seeds=2,
     evaluate=Evaluation(every=1000, batch=4, batches=1),

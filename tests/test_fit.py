@@ -13,7 +13,6 @@ import pytest
 
 from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.errors import CheckpointError, DataError, Interrupted, NonFiniteError
-from lstm_lab.experiment import Evaluation, Trial
 from lstm_lab.fit import fit
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.progress import Silent
@@ -22,6 +21,7 @@ from lstm_lab.signals import Stop
 from lstm_lab.tasks.recall import Recall
 from lstm_lab.tasks.text import Text
 from lstm_lab.train import Program
+from lstm_lab.trial import Evaluation, Trial
 
 TINY = Trial(
     task=Recall(lag=4),

@@ -7,7 +7,8 @@ from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.initial import Chrono, Orthogonal
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.errors import UsageError
-from lstm_lab.experiment import Experiment, Model
+from lstm_lab.experiment import Experiment
+from lstm_lab.model import Model
 from lstm_lab.overrides import override
 from lstm_lab.tasks.adding import Adding
 from lstm_lab.unroll import Associative, Sequential

@@ -15,14 +15,17 @@ from lstm_lab.cells.lstm import LSTM
 from lstm_lab.cli import execute
 from lstm_lab.config import from_json, to_json
 from lstm_lab.errors import Interrupted, NonFiniteError, UsageError
-from lstm_lab.experiment import Evaluation, Experiment, Model, Sweep, Trial
+from lstm_lab.experiment import Experiment
 from lstm_lab.fit import fit, fit_together
+from lstm_lab.model import Model
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.overrides import override
 from lstm_lab.regularisers.zoneout import Zoneout
 from lstm_lab.report.load import read
+from lstm_lab.sweep import Sweep
 from lstm_lab.tasks.recall import Recall
 from lstm_lab.train import Program, program_key
+from lstm_lab.trial import Evaluation, Trial
 from tests.test_fit import StopAt, final, rows
 
 TINY = Trial(
@@ -183,7 +186,9 @@ def test_a_sweep_from_the_command_line_can_be_reported(
     monkeypatch.setenv("LSTM_LAB_CPU_DEVICES", "2")
     path = tmp_path / "swept.py"
     path.write_text(
-        "from lstm_lab.experiment import Experiment, Hidden, Recall\n"
+        "from lstm_lab.experiment import Experiment\n"
+        "from lstm_lab.model import Hidden\n"
+        "from lstm_lab.tasks.recall import Recall\n"
         "experiment = Experiment(size=Hidden(4), tasks=(Recall(lag=4),))\n"
     )
     rates = ("--sweep", "optimizer.learning-rate", "1e-3", "1e-2")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lstm_lab.tasks.base import Task
 
 if TYPE_CHECKING:
-    from lstm_lab.experiment import Model
+    from lstm_lab.model import Model
     from lstm_lab.train import Network
 
 

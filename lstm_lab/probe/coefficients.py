@@ -16,7 +16,7 @@ from lstm_lab.probe.base import Probe
 from lstm_lab.tasks.base import Task
 
 if TYPE_CHECKING:
-    from lstm_lab.experiment import Model
+    from lstm_lab.model import Model
     from lstm_lab.train import Network
 
 

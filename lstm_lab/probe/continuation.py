@@ -17,7 +17,7 @@ from lstm_lab.tasks.base import Task
 from lstm_lab.tasks.fibonacci import Fibonacci
 
 if TYPE_CHECKING:
-    from lstm_lab.experiment import Model
+    from lstm_lab.model import Model
     from lstm_lab.train import Network
 
 

@@ -12,7 +12,7 @@ from lstm_lab.tasks.text import Text
 from lstm_lab.text.sampling import Sampling, generate
 
 if TYPE_CHECKING:
-    from lstm_lab.experiment import Model
+    from lstm_lab.model import Model
     from lstm_lab.train import Network
 
 

@@ -9,12 +9,12 @@ import jax
 from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.config import from_json
 from lstm_lab.errors import CheckpointError, DataError, UsageError
-from lstm_lab.experiment import Trial
 from lstm_lab.probe.text_sample import write
 from lstm_lab.rundir import RunDirectory
 from lstm_lab.tasks.text import Text
 from lstm_lab.text.sampling import Sampling
 from lstm_lab.train import Network, Program
+from lstm_lab.trial import Trial
 
 
 class Writer:

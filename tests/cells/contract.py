@@ -19,6 +19,7 @@ from jax import Array
 
 from lstm_lab.cells.base import Cell
 from lstm_lab.unroll import Schedule, Sequential, unroll
+from tests.trees import draw
 from tests.variants import STEPS, first_of_each, name
 
 B, T, D, H = 3, 6, 2, 3
@@ -68,15 +69,6 @@ class Problem(NamedTuple):
     cotangents: tuple[Any, np.ndarray]
 
 
-def draw(tree: Any, seed: int) -> Any:
-    """A tree of the same shapes, filled with normal variates in double precision.
-
-    In NumPy, as all that follows: eager JAX would compile every little operation for every shape.
-    """
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), tree)
-
-
 def problem(cell: Cell, seed: int = 0, d_hidden: int = H) -> Problem:
     """Random everything: no bias stays zero, one row is empty, one padded, one packed."""
     drawn = initial(cell, jax.random.key(seed), D, d_hidden)
@@ -98,14 +90,6 @@ def start(cell: Cell, params: Any) -> Any:
     return jax.tree.map(np.asarray, cell.carry(cell.prepare(params), B))
 
 
-def put(like: Any, *parts: tuple[Any, Any]) -> Any:
-    """Zeros, but for some places: a NumPy array's `.at[index].set(value)`."""
-    out = np.zeros_like(like)
-    for index, value in parts:
-        out[index] = value
-    return out
-
-
 def plain_problem(cell: Cell) -> Problem:
     """The same with full rows and no resets."""
     return problem(cell)._replace(lengths=np.full(B, T), reset=np.zeros((B, T), bool))
@@ -125,18 +109,3 @@ def reading(cell: Cell, reverse: bool = False, schedule: Schedule = Sequential()
         return out, pull(cotangents)
 
     return read
-
-
-def assert_close(got: Any, wanted: Any, tolerance: float = 1e-10) -> None:
-    jax.tree.map(
-        lambda g, w: np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance), got, wanted
-    )
-
-
-def evaluated(tree: Any) -> Any:
-    return jax.tree.map(np.asarray, tree)
-
-
-def inner(a: Any, b: Any) -> Any:
-    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return sum((u * v).sum() for u, v in leaves)

@@ -18,21 +18,17 @@ from tests.cells.contract import (
     H,
     Problem,
     T,
-    assert_close,
-    draw,
-    evaluated,
     every_cell,
     every_cell_read,
     heavy,
     initial,
-    inner,
     plain_problem,
     problem,
-    put,
     reading,
     sampled,
     start,
 )
+from tests.trees import assert_close, draw, evaluated, inner, put
 from tests.variants import CELLS, name
 
 pytestmark = pytest.mark.usefixtures("double_precision")

@@ -5,7 +5,8 @@ import pytest
 
 from lstm_lab.cells.base import Cell
 from tests import oracles
-from tests.cells.contract import FIRST, assert_close, heavy, problem, reading, sampled, start
+from tests.cells.contract import FIRST, heavy, problem, reading, sampled, start
+from tests.trees import assert_close
 from tests.variants import STEPS, name
 
 pytestmark = pytest.mark.usefixtures("double_precision")

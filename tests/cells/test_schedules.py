@@ -14,19 +14,8 @@ from jax import Array
 from lstm_lab.cells.base import Cell, LinearCell
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll import Associative, Newton, Schedule, Sequential, unroll
-from tests.cells.contract import (
-    FIRST,
-    PLAIN,
-    assert_close,
-    draw,
-    evaluated,
-    every_cell,
-    heavy,
-    inner,
-    problem,
-    reading,
-    sampled,
-)
+from tests.cells.contract import FIRST, PLAIN, every_cell, heavy, problem, reading, sampled
+from tests.trees import assert_close, draw, evaluated, inner
 from tests.variants import STEPS, everything, name
 
 pytestmark = pytest.mark.usefixtures("double_precision")

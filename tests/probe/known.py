@@ -9,9 +9,10 @@ import numpy as np
 
 from lstm_lab.cells.base import Cell
 from lstm_lab.cells.elman import Elman
-from lstm_lab.experiment import Model, Trial
+from lstm_lab.model import Model
 from lstm_lab.tasks.base import Task
 from lstm_lab.train import Network
+from lstm_lab.trial import Trial
 
 LINEAR = Elman(activation="linear")
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lstm_lab.experiment import Model
+from lstm_lab.model import Model
 from lstm_lab.probe.coefficients import Coefficients
 from lstm_lab.probe.continuation import Continuation
 from lstm_lab.tasks.fibonacci import Fibonacci

@@ -19,19 +19,8 @@ from lstm_lab.regularisers.variational_dropout import VariationalDropout
 from lstm_lab.regularisers.weight_drop import WeightDrop
 from lstm_lab.regularisers.zoneout import Zoneout
 from lstm_lab.unroll import Schedule, Sequential, unroll
-from tests.cells.contract import (
-    PLAIN,
-    B,
-    D,
-    H,
-    Problem,
-    T,
-    assert_close,
-    evaluated,
-    initial,
-    problem,
-    put,
-)
+from tests.cells.contract import PLAIN, B, D, H, Problem, T, initial, problem
+from tests.trees import assert_close, evaluated, put
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 

@@ -15,8 +15,9 @@ from lstm_lab.cells.initial import ForgetBias
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.config import from_json, to_json
 from lstm_lab.errors import UsageError
-from lstm_lab.experiment import Evaluation, Experiment, Model, Trial, count
+from lstm_lab.experiment import Experiment
 from lstm_lab.fit import fit
+from lstm_lab.model import Model, count
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.overrides import override
 from lstm_lab.regularisers.activity import Activity
@@ -26,6 +27,7 @@ from lstm_lab.regularisers.zoneout import Zoneout
 from lstm_lab.rundir import read_metrics
 from lstm_lab.tasks.future_tag import FutureTag
 from lstm_lab.train import Network, Program, Progress, TrainState, train_step
+from lstm_lab.trial import Evaluation, Trial
 
 DROPOUT = VariationalDropout(WeightDrop(LSTM()), 0.3, 0.3, 0.3)
 NOISY = Model(cell=DROPOUT, embedding=3, embedding_dropout=0.3)

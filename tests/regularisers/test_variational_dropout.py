@@ -16,7 +16,8 @@ from lstm_lab.errors import UsageError
 from lstm_lab.regularisers.variational_dropout import VariationalDropout
 from lstm_lab.regularisers.zoneout import Zoneout
 from tests import oracles
-from tests.cells.contract import B, D, H, T, assert_close, problem
+from tests.cells.contract import B, D, H, T, problem
+from tests.trees import assert_close
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 

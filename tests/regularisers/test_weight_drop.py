@@ -21,7 +21,8 @@ from lstm_lab.errors import UsageError
 from lstm_lab.regularisers.variational_dropout import VariationalDropout
 from lstm_lab.regularisers.weight_drop import WeightDrop
 from lstm_lab.unroll import unroll
-from tests.cells.contract import assert_close, evaluated, problem
+from tests.cells.contract import problem
+from tests.trees import assert_close, evaluated
 from tests.variants import name
 
 pytestmark = pytest.mark.usefixtures("double_precision")

@@ -20,7 +20,8 @@ from lstm_lab.regularisers.variational_dropout import VariationalDropout
 from lstm_lab.regularisers.zoneout import Zoneout
 from lstm_lab.unroll import unroll
 from tests import oracles
-from tests.cells.contract import assert_close, evaluated, problem, reading, start
+from tests.cells.contract import problem, reading, start
+from tests.trees import assert_close, evaluated
 from tests.variants import name
 
 pytestmark = pytest.mark.usefixtures("double_precision")

@@ -1,0 +1,218 @@
+"""A model is a value: what is trained, and how wide it is made.
+
+`Model` says which cell, how many layers of it and reading which way, and draws the network for a task. How
+wide is the experiment's to say, alike for all its models: a `Size` is one width, or a budget of parameters.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from lstm_lab.cells.base import Layer
+from lstm_lab.cells.lstm import LSTM
+from lstm_lab.errors import UsageError
+from lstm_lab.tasks.base import Task
+from lstm_lab.unroll import Schedule, Sequential
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from lstm_lab.modules import SequenceModel
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is trained: cells, how many layers of them, reading which way.
+
+    Attributes:
+        cell: what every layer is: a cell, or something around one or in its place, of `layers/`.
+        layers: how many stand on top of each other.
+        bidirectional: how the two directions' outputs are merged; None reads forward only.
+        embedding: width of a learned token embedding; 0 reads tokens as one-hot vectors.
+        residual: add each upper layer's input to its output.
+        norm: layer normalisation of each upper layer's input.
+        dropout: fraction of each upper layer's input set to zero in training.
+        embedding_dropout: fraction of the tokens whose embedding is zero for a whole batch in training.
+        schedule: how the loop is run.
+        name: what tables call it; made from the other fields where empty.
+
+    Raises:
+        UsageError: a size is out of range.
+    """
+
+    cell: Layer = field(default_factory=LSTM)
+    layers: int = 1
+    bidirectional: Literal["concat", "sum", "mul", "ave"] | None = None
+    embedding: int = 0
+    residual: bool = False
+    norm: bool = False
+    dropout: float = 0.0
+    embedding_dropout: float = 0.0
+    schedule: Schedule = field(default_factory=Sequential)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.layers < 1:
+            raise UsageError(f"model.layers: {self.layers}: give at least 1")
+        if self.embedding < 0:
+            raise UsageError(f"model.embedding: {self.embedding}: give a width, or 0 for one-hot")
+        if not 0 <= self.embedding_dropout < 1:
+            raise UsageError(
+                f"model.embedding-dropout: {self.embedding_dropout}: give a fraction from 0 to below 1"
+            )
+        if self.embedding_dropout and not self.embedding:
+            raise UsageError(
+                f"model.embedding-dropout: {self.embedding_dropout}: there is no embedding to drop from; "
+                "give embedding a width"
+            )
+        between = {"residual": self.residual, "norm": self.norm, "dropout": self.dropout}
+        for name, setting in between.items():
+            if setting and self.layers == 1:
+                raise UsageError(
+                    f"model.{name}: {setting}: acts between layers; give layers=2 or more"
+                )
+
+    @property
+    def label(self) -> str:
+        """A short name for tables and figures."""
+        said = {
+            f"{self.layers} layers": self.layers > 1,
+            "both ways": self.bidirectional == "concat",
+            f"both ways by {self.bidirectional}": self.bidirectional not in (None, "concat"),
+            f"embedding {self.embedding}": self.embedding,
+            "residual": self.residual,
+            "norm": self.norm,
+            f"dropout {self.dropout:g}": self.dropout,
+            f"embedding dropout {self.embedding_dropout:g}": self.embedding_dropout,
+        }
+        return self.name or ", ".join([self.cell.label, *(part for part, so in said.items() if so)])
+
+    def build(self, task: Task, d_hidden: int, key: "Array") -> "SequenceModel":
+        """Draw a network for a task.
+
+        Args:
+            task: gives the widths of input and output, and whether a label belongs to a step.
+            d_hidden: units of each layer and direction, H.
+            key: PRNG key.
+
+        Returns:
+            A `SequenceModel`.
+
+        Raises:
+            UsageError: the task has no tokens to embed, or a size is out of range.
+        """
+        from flax import nnx
+
+        from lstm_lab.layers.base import build_layer
+        from lstm_lab.modules import Bidirectional, OneWay, SequenceModel, Stack
+
+        if self.embedding and not task.tokens:
+            raise UsageError(
+                f"model.embedding: {self.embedding}: {task.label} has no tokens to embed"
+            )
+        rngs = nnx.Rngs(params=key)
+        embed = nnx.Embed(task.d_in, self.embedding, rngs=rngs) if self.embedding else None
+
+        def layer(d_in: int) -> OneWay | Bidirectional:
+            def one_way(reverse: bool) -> OneWay:
+                return build_layer(
+                    self.cell, d_in, d_hidden, reverse=reverse, schedule=self.schedule, rngs=rngs
+                )
+
+            if self.bidirectional is None:
+                return one_way(False)
+            return Bidirectional(one_way(False), one_way(True), self.bidirectional)
+
+        layers = [layer(self.embedding or task.d_in)]
+        while len(layers) < self.layers:
+            layers.append(layer(layers[-1].d_out))
+        body = (
+            layers[0]
+            if len(layers) == 1
+            else Stack(
+                layers, residual=self.residual, norm=self.norm, dropout=self.dropout, rngs=rngs
+            )
+        )
+        tokens = task.d_in if task.tokens else None
+        return SequenceModel(
+            embed or tokens,
+            body,
+            task.d_out,
+            per_step=task.per_step,
+            embedding_dropout=self.embedding_dropout,
+            rngs=rngs,
+        )
+
+
+class Size(ABC):
+    """How wide a model is made."""
+
+    @abstractmethod
+    def width(self, model: Model, task: Task) -> int:
+        """The units H of each layer and direction, a multiple of what the model's layer asks for.
+
+        Raises:
+            UsageError: the size is out of range.
+        """
+
+
+@dataclass(frozen=True)
+class Hidden(Size):
+    """Size by width: every model has this many units per layer and direction."""
+
+    units: int = 64
+
+    def width(self, model: Model, task: Task) -> int:
+        """The units H of each layer and direction."""
+        if self.units < 1:
+            raise UsageError(f"size.units: {self.units}: give at least 1")
+        if self.units % model.cell.multiple:
+            raise UsageError(
+                f"size.units: {self.units}: {model.label} needs a multiple of {model.cell.multiple}"
+            )
+        return self.units
+
+
+@dataclass(frozen=True)
+class ParameterBudget(Size):
+    """Size by equal footing: the width whose exact parameter count comes nearest to a budget.
+
+    Attributes:
+        parameters: how many, embedding and head included.
+    """
+
+    parameters: int = 20_000
+
+    def width(self, model: Model, task: Task) -> int:
+        """The units H of each layer and direction.
+
+        Raises:
+            UsageError: even the smallest width takes more than twice the budget.
+        """
+        unit = model.cell.multiple
+        if count(model, task, unit) > 2 * self.parameters:
+            raise UsageError(
+                f"size.parameters: {self.parameters}: {model.label} on {task.label} has "
+                f"{count(model, task, unit)} at its smallest width, {unit}; give a larger budget"
+            )
+        low, high = unit, 2 * unit
+        while count(model, task, high) < self.parameters:
+            low, high = high, 2 * high
+        while high - low > unit:
+            middle = (low + high) // (2 * unit) * unit
+            if count(model, task, middle) < self.parameters:
+                low = middle
+            else:
+                high = middle
+        return min((low, high), key=lambda H: abs(count(model, task, H) - self.parameters))
+
+
+def count(model: Model, task: Task, d_hidden: int) -> int:
+    """Count a model's parameters exactly, without drawing them."""
+    import jax
+    from flax import nnx
+
+    def draw() -> object:
+        return nnx.state(model.build(task, d_hidden, jax.random.key(0)), nnx.Param)
+
+    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(draw)))

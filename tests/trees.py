@@ -1,0 +1,38 @@
+"""Trees of arrays, in NumPy: eager JAX would compile every little operation for every shape."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def draw(tree: Any, seed: int) -> Any:
+    """A tree of the same shapes, filled with normal variates in double precision."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), tree)
+
+
+def put(like: Any, *places: tuple[Any, Any]) -> Any:
+    """Zeros, but for some places: a NumPy array's `.at[index].set(value)`."""
+    out = np.zeros_like(like)
+    for index, value in places:
+        out[index] = value
+    return out
+
+
+def evaluated(tree: Any) -> Any:
+    """The same in NumPy."""
+    return jax.tree.map(np.asarray, tree)
+
+
+def inner(a: Any, b: Any) -> Any:
+    """The inner product of two trees as vectors."""
+    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return sum((u * v).sum() for u, v in leaves)
+
+
+def assert_close(got: Any, wanted: Any, tolerance: float = 1e-10) -> None:
+    """Two trees agree but for rounding, leaf by leaf."""
+    jax.tree.map(
+        lambda g, w: np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance), got, wanted
+    )
