@@ -81,10 +81,12 @@ class GRU(Cell):
         self, params: GRUParams, carry: GRUCarry, z: Array, r: Array
     ) -> tuple[GRUCarry, Array]:
         H = params.U.shape[0]
-        reset, update = squash(z[..., : 2 * H] + r[..., : 2 * H], ("sigmoid", "sigmoid"))
+        z_gates, z_n = jnp.split(z, (2 * H,), axis=-1)
+        r_gates, r_n = jnp.split(r, (2 * H,), axis=-1)
+        reset, update = squash(z_gates + r_gates, ("sigmoid", "sigmoid"))
         before = params.c_n is None
-        past = (reset * carry.h) @ params.U[:, 2 * H :] if before else reset * r[..., 2 * H :]
-        n = jnp.tanh(z[..., 2 * H :] + past)
+        past = (reset * carry.h) @ params.U[:, 2 * H :] if before else reset * r_n
+        n = jnp.tanh(z_n + past)
         h = (1 - update) * n + update * carry.h
         return GRUCarry(h), h
 

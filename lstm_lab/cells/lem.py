@@ -84,10 +84,11 @@ class LEM(Cell):
         self, params: LEMParams, carry: LEMCarry, z: Array, r: Array
     ) -> tuple[LEMCarry, Array]:
         H = params.W.shape[0]
-        dt_z, dt_y, new_z = squash(z[..., : 3 * H] + r, ("sigmoid", "sigmoid", "tanh"))
+        z_first, z_last = jnp.split(z, (3 * H,), axis=-1)
+        dt_z, dt_y, new_z = squash(z_first + r, ("sigmoid", "sigmoid", "tanh"))
         dt_z, dt_y = self.dt * dt_z, self.dt * dt_y
         slow = (1 - dt_z) * carry.z + dt_z * new_z
-        new_y = jnp.tanh(z[..., 3 * H :] + slow @ params.W_y)
+        new_y = jnp.tanh(z_last + slow @ params.W_y)
         y = (1 - dt_y) * carry.y + dt_y * new_y
         return LEMCarry(y, slow), y
 

@@ -67,8 +67,9 @@ class MGU(Cell):
         self, params: MGUParams, carry: MGUCarry, z: Array, r: Array
     ) -> tuple[MGUCarry, Array]:
         H = params.U.shape[0]
-        (f,) = squash(z[..., :H] + r, ("sigmoid",))
+        z_f, z_n = jnp.split(z, (H,), axis=-1)
+        (f,) = squash(z_f + r, ("sigmoid",))
         # The candidate waits for the gate, so this product cannot join the one in `recur`.
-        n = jnp.tanh(z[..., H:] + (f * carry.h) @ params.U[:, H:])
+        n = jnp.tanh(z_n + (f * carry.h) @ params.U[:, H:])
         h = (1 - f) * carry.h + f * n
         return MGUCarry(h), h

@@ -25,7 +25,7 @@ memory cost", 2016). Chunks of about √T steps need the least memory.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -114,15 +114,28 @@ def _zeros(tree: Any) -> Any:
     return jax.tree.map(jnp.zeros_like, tree)
 
 
+class _Kept(NamedTuple):
+    """What the gradient needs of every step: the carry before it, and what `gates` read, `[T, B, ...]`.
+
+    Where `gates` reads z and r as their sum alone, `r` holds the sum. There, and where z is computed again from
+    the input, `z` is None.
+    """
+
+    before: Carry
+    z: Array | None
+    r: Array
+
+
 def _forward(
     loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps, keep: bool
 ) -> tuple[Carry, Array, Any]:
-    """Run the loop; with `keep`, also return what its gradient needs: z and every step's carry and r."""
+    """Run the loop; with `keep`, also return what its gradient needs."""
     cell = loop.cell
     # JAX's own derivative would sum the input weights' gradient step by step.
     within = loop.adjoint and _project_within(cell, params, steps.x, keep)
     x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
     recur = _recur(cell, params) if loop.adjoint else partial(cell.recur, params)
+    summed = keep and uses(cell, params, carry, steps.x[0]).summed
 
     def step(carry: Carry, inputs: Any) -> tuple[Carry, Any]:
         x, z, mask, restart = inputs
@@ -131,13 +144,13 @@ def _forward(
         r = recur(before)
         after, y = cell.gates(params, before, z, r)
         after, y = _hold(mask, (after, y), (before, jnp.zeros_like(y)))
-        return after, (y, (before, r, z if within else None) if keep else None)
+        return after, (y, (before, z + r if summed else r) if keep else None)
 
     final, (y, kept) = loop.scan(step, carry, (x, z, steps.mask, steps.restart), loop.reverse)
     if not keep:
         return final, y, None
-    before, r, computed = kept
-    return final, y, (computed if within else z, before, r)
+    before, r = kept
+    return final, y, _Kept(before, None if summed else z, r)
 
 
 # Features of an input that a differentiated reading projects within its loop; bytes of weights that a plain one does.
@@ -196,25 +209,32 @@ _with_adjoint = jax.custom_vjp(_plain, nondiff_argnums=(0,))
 def _fwd(
     loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
 ) -> tuple[tuple[Carry, Array], Any]:
-    final, y, (z, before, r) = _forward(loop, params, carry, start, steps, keep=True)
-    return (final, y), (params, start, steps, z, before, r)
+    final, y, kept = _forward(loop, params, carry, start, steps, keep=True)
+    return (final, y), (params, start, steps, kept)
 
 
-def _bwd(loop: _Loop, kept: Any, cotangents: tuple[Carry, Array]) -> tuple[Any, Any, Any, Any]:
-    params, start, steps, z, before, r = kept
+def _bwd(loop: _Loop, given: Any, cotangents: tuple[Carry, Array]) -> tuple[Any, Any, Any, Any]:
+    params, start, steps, kept = given
     d_final, dy = cotangents
     cell = loop.cell
-    own = _gates_use(cell, params, before, z, r)
+    own, summed = uses(cell, params, start, steps.x[0])
     recur_adjoint = _recur_adjoint(cell, params)
+
+    def read(params: Params, x: Array, kept: _Kept) -> tuple[Array, Array]:
+        """What `gates` read, of one step or all."""
+        if summed:
+            return kept.r, jnp.zeros_like(kept.r)
+        return cell.project(params, x) if kept.z is None else kept.z, kept.r
 
     def step(adjoint: tuple[Carry, Carry], inputs: Any) -> tuple[tuple[Carry, Carry], Any]:
         d_after, d_start = adjoint
-        z, r, before, mask, restart, dy = inputs
+        x, kept, mask, restart, dy = inputs
         held = _zeros(d_after) if mask is None else _hold(mask, _zeros(d_after), d_after)
         d_after, dy = _hold(mask, (d_after, dy), (_zeros(d_after), jnp.zeros_like(dy)))
-        _, gates_vjp = jax.vjp(partial(cell.gates, params), before, z, r)
+        _, gates_vjp = jax.vjp(partial(cell.gates, params), kept.before, *read(params, x, kept))
         d_before, dz, dr = gates_vjp((d_after, dy))
-        through = recur_adjoint(before, dr)
+        dr = dz if summed else dr
+        through = recur_adjoint(kept.before, dr)
         d_before = jax.tree.map(lambda *parts: sum(parts), d_before, through, held)
         if restart is not None:
             taken = _hold(restart, d_before, _zeros(d_before))
@@ -226,15 +246,16 @@ def _bwd(loop: _Loop, kept: Any, cotangents: tuple[Carry, Array]) -> tuple[Any, 
     (d_carry, d_start), (dz, dr, d_out) = loop.scan(
         step,
         (d_final, _zeros(start)),
-        (z, r, before, steps.mask, steps.restart, dy),
+        (steps.x, kept, steps.mask, steps.restart, dy),
         not loop.reverse,
     )
-    x, before, z, r, dz, dr, d_out = _all_steps((steps.x, before, z, r, dz, dr, d_out))
+    x, kept, dz, dr, d_out = _all_steps((steps.x, kept, dz, dr, d_out))
     d_params, dx = jax.vjp(cell.project, params, x)[1](dz)
-    d_recur = jax.vjp(lambda p: cell.recur(p, before), params)[1](dz if dr is None else dr)[0]
-    parts = [d_params, d_recur]
+    dr = dz if dr is None else dr
+    parts = [d_params, jax.vjp(lambda p: cell.recur(p, kept.before), params)[1](dr)[0]]
     if own:
-        parts.append(jax.vjp(lambda p: cell.gates(p, before, z, r), params)[1](d_out)[0])
+        z, r = read(params, x, kept)
+        parts.append(jax.vjp(lambda p: cell.gates(p, kept.before, z, r), params)[1](d_out)[0])
     d_params = jax.tree.map(lambda *leaves: sum(leaves), *parts)
     return d_params, d_carry, d_start, Steps(_step_by_step(dx, *steps.x.shape[:2]), None, None)
 
@@ -270,10 +291,31 @@ def _parted_by_xla() -> bool:
     return any(mesh.shape[name] > 1 for name in (*mesh.auto_axes, *mesh.explicit_axes))
 
 
-def _gates_use(cell: Cell, params: Params, before: Carry, z: Array, r: Array) -> bool:
-    """Whether a cell's `gates` reads parameters of its own, as layer norms, peepholes and inner products do."""
-    jaxpr = jax.make_jaxpr(cell.gates)(params, before, z, r).jaxpr
-    own = set(jaxpr.invars[: len(jax.tree.leaves(params))])
-    return any(
-        isinstance(v, type(jaxpr.invars[0])) and v in own for e in jaxpr.eqns for v in e.invars
-    )
+class Uses(NamedTuple):
+    """What a cell's `gates` reads.
+
+    Attributes:
+        own: whether it reads parameters, as layer norms, peepholes and inner products do.
+        summed: whether it reads z and r as z + r and not otherwise.
+    """
+
+    own: bool
+    summed: bool
+
+
+def uses(cell: Cell, params: Params, carry: Carry, x: Array) -> Uses:
+    """Ask a trace of one step, at a carry with leaves `[B, ...]` and inputs `[B, D]`, what `gates` reads."""
+    z = jax.eval_shape(cell.project, params, x)
+    r = jax.eval_shape(cell.recur, params, carry)
+    jaxpr = jax.make_jaxpr(cell.gates)(params, carry, z, r).jaxpr
+    *_, z_in, r_in = jaxpr.invars
+    weights = jaxpr.invars[: len(jax.tree.leaves(params))]
+
+    def users(*variables: Any) -> list[Any]:
+        return [e for e in jaxpr.eqns if any(v is w for v in e.invars for w in variables)]
+
+    (reader, *others) = users(z_in, r_in) or [None]
+    adds = reader is not None and reader.primitive is lax.add_p
+    adds = adds and {*map(id, reader.invars)} == {id(z_in), id(r_in)}
+    returned = any(v is z_in or v is r_in for v in jaxpr.outvars)
+    return Uses(own=bool(users(*weights)), summed=adds and not others and not returned)

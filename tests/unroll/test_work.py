@@ -106,6 +106,14 @@ def test_the_adjoint_of_what_gates_adds_is_written_once(compiled: str) -> None:
     assert written == [f"f32[{T},{B},{4 * H}]"]
 
 
+def test_what_gates_reads_is_written_once(compiled: str) -> None:
+    forward = loop_bodies(compiled)[0]
+    written = shapes(forward, "dynamic-update-slice")
+    # z + r; and the carry before each step, twice, and the output.
+    assert written.count(f"f32[{T},{B},{4 * H}]") == 1
+    assert written.count(f"f32[{T},{B},{H}]") == 3
+
+
 def test_weights_beyond_the_cache_are_turned_before_the_loop() -> None:
     H = 264  # U is of more than 1 MiB
     forward, backward = loop_bodies(training_step(H))
