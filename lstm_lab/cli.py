@@ -1,6 +1,6 @@
 """The command line: parse, call, print.
 
-    lstm-lab run FILE [FILE ...] [--full] [--smoke] [--out DIR] [--cells NAME ...]
+    lstm-lab run FILE [FILE ...] [--full] [--smoke] [--out DIR] [--cache DIR] [--cells NAME ...]
                           [--sweep FIELD VALUE ...] [any field of the experiment]
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--seed N]
     lstm-lab report [OUT] [--figures DIR]
@@ -41,6 +41,8 @@ class RunOptions:
         smoke: two steps of everything, to see that it runs.
         save_every: seconds between checkpoints.
         allow_nonbitwise: resume even where versions, code or devices have changed since.
+        cache: directory that keeps compiled programs for the next start, writable by nobody else;
+            LSTM_LAB_CACHE where not given, none where neither is.
     """
 
     out: Path = Path("runs")
@@ -48,6 +50,7 @@ class RunOptions:
     smoke: bool = False
     save_every: float = 60.0
     allow_nonbitwise: bool = False
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -272,6 +275,10 @@ def _run_one(
     if options.smoke:
         experiment = experiment.smoke()
     experiment.validate()
+    if folder := options.cache or os.environ.get("LSTM_LAB_CACHE"):
+        from lstm_lab.compiled import keep
+
+        keep(Path(folder))
     asked = [flag for flag in ("full", "smoke") if getattr(options, flag)]
     words = [command, *(f"--{flag}" for flag in asked), *map(shlex.quote, overrides)]
     with Bar() if on_terminal() else contextlib.nullcontext(Lines()) as watcher:
