@@ -330,7 +330,7 @@ class SecondStart(Compile):
             cached = replace(self, cache=folder)
             cached.ask()
             found = [cached.ask() for _ in range(self.rounds)]
-        return list(self._stages(found, "the same, kept by an earlier process", "reading it", None))
+        return list(self._stages(found, "a second start with a cache", "reading it", None))
 
 
 @dataclass(frozen=True)
