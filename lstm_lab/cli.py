@@ -1,6 +1,6 @@
 """The command line: parse, call, print.
 
-    lstm-lab run FILE [FILE ...] [--full] [--smoke] [--out DIR] [--cells NAME ...]
+    lstm-lab run FILE [FILE ...] [--full] [--smoke] [--out DIR] [--cache DIR] [--cells NAME ...]
                           [--sweep FIELD VALUE ...] [any field of the experiment]
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--seed N]
     lstm-lab report [OUT] [--figures DIR]
@@ -41,6 +41,8 @@ class RunOptions:
         smoke: two steps of everything, to see that it runs.
         save_every: seconds between checkpoints.
         allow_nonbitwise: resume even where versions, code or devices have changed since.
+        cache: directory that keeps compiled programs for the next start, writable by nobody else;
+            LSTM_LAB_CACHE where not given, none where neither is.
     """
 
     out: Path = Path("runs")
@@ -48,6 +50,7 @@ class RunOptions:
     smoke: bool = False
     save_every: float = 60.0
     allow_nonbitwise: bool = False
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,11 @@ class CrossoverOptions:
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """Time lstm_lab and every other framework installed, in turns, on the same networks.
+    """Time lstm_lab and every other framework installed, in turns, on the same networks; then what the lab costs.
 
     Attributes:
-        quick: two networks, in at most 90 seconds.
-        only: those networks whose label contains this, such as "LSTM 32," or "both ways".
+        quick: two networks and the costs that take seconds, in at most 90 seconds.
+        only: those networks and costs whose label contains this, such as "LSTM 32,", "both ways" or "costs".
         rounds: turns of each framework.
         out: directory for the record as JSON, the tables and a figure, named after the device.
     """
@@ -272,6 +275,10 @@ def _run_one(
     if options.smoke:
         experiment = experiment.smoke()
     experiment.validate()
+    if folder := options.cache or os.environ.get("LSTM_LAB_CACHE"):
+        from lstm_lab.compiled import keep
+
+        keep(Path(folder))
     asked = [flag for flag in ("full", "smoke") if getattr(options, flag)]
     words = [command, *(f"--{flag}" for flag in asked), *map(shlex.quote, overrides)]
     with Bar() if on_terminal() else contextlib.nullcontext(Lines()) as watcher:
@@ -399,14 +406,23 @@ def _bench(words: list[str]) -> None:
     options = parse(BenchOptions, words, prog="lstm-lab bench")
     if options.rounds < 1:
         raise UsageError(f"rounds: {options.rounds}: give at least 1")
+    from lstm_lab.bench.costs import every_question, quick_questions
     from lstm_lab.bench.speed import bench
     from lstm_lab.bench.turns import Pace
     from lstm_lab.bench.workload import every_workload, quick_workloads
 
+    rounds = min(options.rounds, 3) if options.quick else options.rounds
     workloads = quick_workloads() if options.quick else every_workload()
+    all_questions = every_question(rounds)
+    questions = quick_questions(rounds) if options.quick else all_questions
     chosen = [workload for workload in workloads if options.only in workload.label]
-    if not chosen:
-        labels = "; ".join(workload.label for workload in workloads)
-        raise UsageError(f"only: {options.only!r}: no such network: there are {labels}")
-    quick = Pace(min(options.rounds, 3), 0.2)
-    bench(chosen, quick if options.quick else Pace(options.rounds, memory=True), options.out)
+    asked = [question for question in questions if options.only in question.label]
+    if not chosen and not asked:
+        labels = dict.fromkeys([w.label for w in workloads] + [q.label for q in questions])
+        raise UsageError(
+            f"only: {options.only!r}: no such network or cost: there are {'; '.join(labels)}"
+        )
+    left_out = [q.title for q in all_questions if options.only in q.label]
+    left_out = [title for title in left_out if title not in [q.title for q in questions]]
+    pace = Pace(rounds, 0.2) if options.quick else Pace(rounds, memory=True)
+    bench(chosen, asked, left_out, pace, options.out)

@@ -3,16 +3,53 @@
 `jax.jit` caches by the function's identity, so two trials that differ only in how their weights are drawn
 compile the same training step twice. Here the key is the program itself: the lowered text, the shape of its
 arguments and results, and whether XLA is to optimise it. Tracing costs a tenth of compiling.
+
+`keep` hands programs on to later processes as well, in JAX's persistent compilation cache. What runs is then
+the very machine code that was compiled, so no bit of a result depends on it.
 """
 
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
+
+from lstm_lab.errors import StorageError
+from lstm_lab.files import make_directory
 
 _programs: dict[tuple[str, Any, Any, bool], Callable[..., Any]] = {}
+
+
+def keep(folder: Path) -> None:
+    """Keep all programs that are compiled from now on in a directory, and take from there what is in it.
+
+    Whoever can write there can have code run here, so it is made for the owner alone.
+
+    Args:
+        folder: made where missing.
+
+    Raises:
+        StorageError: nothing can be written there.
+    """
+    try:
+        make_directory(folder)
+        # JAX only warns, program by program, and after each has been compiled.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"cache: cannot write {folder}: {error.strerror}: make it writable or give another directory"
+        ) from error
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    # An experiment has few programs, and none of them is compiled at once: the small ones are worth keeping too.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # JAX looks at the directory's name once, at the first program.
+    compilation_cache.reset_cache()
 
 
 class Compiler:

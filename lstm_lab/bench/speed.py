@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
+from lstm_lab.bench import costs
+from lstm_lab.bench.costs import Cost, Question
 from lstm_lab.bench.results import write
 from lstm_lab.bench.turns import MEASURES, Pace, Timing, compete, modules, present
 from lstm_lab.bench.workload import CELLS, Measure, Workload
@@ -31,15 +33,23 @@ TITLES: Mapping[Measure, str] = {
 Results = Sequence[tuple[Workload, Sequence[Timing]]]
 
 
-def bench(workloads: Sequence[Workload], pace: Pace, out: Path | None) -> None:
-    """Time every framework present, print a line as each network is done, then all tables.
+def bench(
+    workloads: Sequence[Workload],
+    questions: Sequence[Question],
+    left_out: Sequence[str],
+    pace: Pace,
+    out: Path | None,
+) -> None:
+    """Time every framework present, measure the lab's own costs, print a line as each is done, then all tables.
 
     Args:
-        workloads: what is run.
+        workloads: what every framework runs.
+        questions: what is asked of the lab alone.
+        left_out: questions that are not, in words.
         pace: how much is timed.
         out: directory for the record, its tables and the figure; None writes nothing.
     """
-    versions, absent = present(modules())
+    versions, absent = present(modules()) if workloads else ({}, {})
     about = {**environment(), "frameworks": versions, "absent": absent}
     ceilings, results = [ceiling()], []
     for workload in workloads:
@@ -49,14 +59,20 @@ def bench(workloads: Sequence[Workload], pace: Pace, out: Path | None) -> None:
         results.append((workload, timings))
         ceilings.append(ceiling())
         print(_line(workload, timings), flush=True)
-    data = record(about, pace, max(ceilings), results)
+    found: list[Cost] = []
+    for question in questions:
+        for cost in costs.measured(question):
+            found.append(cost)
+            print(costs.line(cost), flush=True)
+    data = record(about, pace, max(ceilings), results, costs.record(found, left_out))
     print()
     print(page(data, results))
     if out is not None:
         path = write(out, data)
         path.with_suffix(".md").write_text(page(data, results))
-        path.with_suffix(".svg").write_text(figure(results))
-        print(f"wrote {path} and, beside it, the tables and the figure")
+        if results:
+            path.with_suffix(".svg").write_text(figure(results))
+        print(f"wrote {path} and, beside it, the tables{' and the figure' if results else ''}")
 
 
 def ceiling(size: int = 2048) -> float:
@@ -82,7 +98,11 @@ def _line(workload: Workload, timings: Sequence[Timing]) -> str:
 
 
 def record(
-    about: Mapping[str, Any], pace: Pace, ceiling: float, results: Results
+    about: Mapping[str, Any],
+    pace: Pace,
+    ceiling: float,
+    results: Results,
+    costs: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything measured, ready for JSON.
 
@@ -91,6 +111,7 @@ def record(
         pace: how much was timed.
         ceiling: operations a second of a large matrix product.
         results: what was timed.
+        costs: `costs.record`.
     """
     return {
         **about,
@@ -100,11 +121,12 @@ def record(
             {**asdict(workload), "timings": [asdict(timing) for timing in timings]}
             for workload, timings in results
         ],
+        "costs": costs,
     }
 
 
 def read(path: Path) -> tuple[dict[str, Any], Results]:
-    """A record, and the results it holds."""
+    """A record, and the frameworks' results it holds; the costs `costs.read` reads."""
     data = json.loads(path.read_text())
     results = []
     for entry in data["workloads"]:
@@ -216,9 +238,16 @@ def page(data: Mapping[str, Any], results: Results) -> str:
     ]
     for name, reason in data["absent"].items():
         lines.append(f"Not timed: {name}: {reason}.\n")
-    for measure in MEASURES:
-        lines += [f"## {TITLES[measure]}", "", table(measure, data["ceiling"], results)]
-    lines += ["## Memory while training, MiB beyond the bare process", "", memory_table(results)]
+    if results:
+        for measure in MEASURES:
+            lines += [f"## {TITLES[measure]}", "", table(measure, data["ceiling"], results)]
+        lines += [
+            "## Memory while training, MiB beyond the bare process",
+            "",
+            memory_table(results),
+        ]
+    if data["costs"]["measured"]:
+        lines += ["## What the lab itself costs", "", costs.table(data["costs"])]
     return "\n".join(lines)
 
 

@@ -82,13 +82,24 @@ class Worker:
     def memory(self, steps: int) -> dict[str, Any]:
         """Most bytes resident while training, beyond those between two calls; null where the system does not tell."""
         self.running.train(steps)  # compiles
-        before = _resident("VmRSS")
-        try:
-            Path("/proc/self/clear_refs").write_text("5")  # forgets the highest so far
-        except OSError:
-            return {"bytes": None}
-        self.running.train(steps)
-        return {"bytes": _resident("VmHWM") - before}
+        return {"bytes": most_resident(lambda: self.running.train(steps))}
+
+
+# Seconds after which a process holds no more of what its last call needed.
+_SETTLED = 0.5
+
+
+def most_resident(call: Callable[[], Any]) -> int | None:
+    """Most bytes resident during a call, beyond those before it; None where the system does not tell."""
+    # XLA answers first and frees a call's temporaries a moment later: read at once, they seem to be needed always.
+    time.sleep(_SETTLED)
+    before = _resident("VmRSS")
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # forgets the highest so far
+    except OSError:
+        return None
+    call()
+    return _resident("VmHWM") - before
 
 
 def _seconds(call: Callable[[], Any]) -> float:

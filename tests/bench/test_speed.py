@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lstm_lab.bench import results, speed
+from lstm_lab.bench import costs, results, speed
+from lstm_lab.bench.costs import Cost
 from lstm_lab.bench.speed import geometric_means
 from lstm_lab.bench.turns import MEASURES, Pace, Timing
 from lstm_lab.bench.workload import Workload, every_workload, valid
@@ -33,6 +34,7 @@ ABOUT = {
     "frameworks": {"ours": "2"},
     "absent": {"C": "it is not here"},
 }
+COSTS = costs.record([Cost("seeds", "LSTM", "s", [1.0], [2.0], bar=0.55)], [])
 
 
 def test_the_geometric_mean_is_of_ratios_within_a_round() -> None:
@@ -53,7 +55,7 @@ def test_a_table_has_a_row_for_every_network_and_the_mean_of_each_cell() -> None
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
-    data = speed.record(ABOUT, Pace(), 1e9, RESULTS)
+    data = speed.record(ABOUT, Pace(), 1e9, RESULTS, COSTS)
     path = results.write(tmp_path, data)
     assert path.name == "a-cpu.json"
     again, read = speed.read(path)
@@ -63,9 +65,18 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_the_page_names_what_was_not_timed_and_the_memory() -> None:
-    text = speed.page(speed.record(ABOUT, Pace(), 1e9, RESULTS), RESULTS)
+    text = speed.page(speed.record(ABOUT, Pace(), 1e9, RESULTS, COSTS), RESULTS)
     assert "Not timed: C: it is not here." in text
     assert "| LSTM 2,3,4,5 | 2 | 2 | 2 |" in text
+    assert text.endswith(costs.table(COSTS))
+
+
+def test_the_page_leaves_out_what_was_not_asked() -> None:
+    nothing = costs.record([], [])
+    assert "itself costs" not in speed.page(
+        speed.record(ABOUT, Pace(), 1e9, RESULTS, nothing), RESULTS
+    )
+    assert "Memory" not in speed.page(speed.record(ABOUT, Pace(), 1e9, [], COSTS), [])
 
 
 def test_the_figure_names_every_framework_and_network() -> None:
