@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from lstm_lab.bench import costs
 from lstm_lab.bench.costs import Cost, Question
 from lstm_lab.bench.results import write
-from lstm_lab.bench.turns import MEASURES, Pace, Timing, compete, modules, present
+from lstm_lab.bench.turns import MEASURES, Pace, Team, Timing, compete, modules, present
 from lstm_lab.bench.workload import CELLS, Measure, Workload
 from lstm_lab.provenance import environment
 from lstm_lab.report.page import colours
@@ -52,13 +52,14 @@ def bench(
     versions, absent = present(modules()) if workloads else ({}, {})
     about = {**environment(), "frameworks": versions, "absent": absent}
     ceilings, results = [ceiling()], []
-    for workload in workloads:
-        # Memory is a matter of the shape, and asked of one cell.
-        asked = replace(pace, memory=pace.memory and workload.cell == "LSTM")
-        timings = compete(workload, list(versions), asked)
-        results.append((workload, timings))
-        ceilings.append(ceiling())
-        print(_line(workload, timings), flush=True)
+    with Team(list(versions)) as team:
+        for workload in workloads:
+            # Memory is a matter of the shape, and asked of one cell.
+            asked = replace(pace, memory=pace.memory and workload.cell == "LSTM")
+            timings = compete(workload, team, asked)
+            results.append((workload, timings))
+            ceilings.append(ceiling())
+            print(_line(workload, timings), flush=True)
     found: list[Cost] = []
     for question in questions:
         for cost in costs.measured(question):

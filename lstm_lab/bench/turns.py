@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -83,7 +83,7 @@ class Timing:
 
 
 class Process:
-    """One framework at work in a process of its own.
+    """One framework at work in a process of its own, which begins when it is first asked something.
 
     Args:
         module: the framework's, in `contenders`.
@@ -91,15 +91,10 @@ class Process:
     """
 
     def __init__(self, module: str, **settings: str) -> None:
+        self.module = module
         self.kind = contender(module)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "lstm_lab.bench.worker", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "PYTHONWARNINGS": "ignore", **settings},
-        )
+        self._settings = settings
+        self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> "Process":
         return self
@@ -110,11 +105,33 @@ class Process:
         value: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self._end()
+
+    def _begin(self) -> subprocess.Popen[str]:
+        """The process; a new one where there is none, or none any more."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "lstm_lab.bench.worker", self.module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env={**os.environ, "PYTHONWARNINGS": "ignore", **self._settings},
+            )
+        return self._process
+
+    def _end(self) -> int | None:
+        """Kill the process; its exit status."""
+        if self._process is None:
+            return None
         self._process.kill()
-        self._process.wait()
+        status = self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        self._process = None
+        return status
 
     def ask(self, do: str, **details: Any) -> dict[str, Any]:
         """Send a request of `Worker` and wait for the reply.
@@ -122,13 +139,15 @@ class Process:
         Raises:
             RuntimeError: it failed; the message is its own.
         """
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **details}) + "\n")
-        self._process.stdin.flush()
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        process = self._begin()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps({"do": do, **details}) + "\n")
+            process.stdin.flush()
+        line = process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.kind.name}: its process ended, exit {self._process.wait()}")
+            raise RuntimeError(f"{self.kind.name}: its process ended, exit {self._end()}")
         reply = json.loads(line)
         if "error" in reply:
             raise RuntimeError(f"{self.kind.name}: {reply['error']}")
@@ -163,39 +182,65 @@ def present(names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     return versions, absent
 
 
-def compete(workload: Workload, names: Sequence[str], pace: Pace) -> list[Timing]:
+class Team:
+    """The frameworks that take part, a process each for all workloads: to import one takes seconds.
+
+    Args:
+        names: their modules, ours first.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.timed = {name: Process(name) for name in names}
+        # glibc: every array has pages of its own, so that what is freed is no longer resident.
+        self.weighed = {name: Process(name, MALLOC_MMAP_THRESHOLD_="131072") for name in names}
+
+    def __enter__(self) -> "Team":
+        with ExitStack() as stack:
+            for process in (*self.timed.values(), *self.weighed.values()):
+                stack.enter_context(process)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *about: Any) -> None:
+        self._stack.close()
+
+
+def compete(workload: Workload, team: Team, pace: Pace) -> list[Timing]:
     """Time frameworks on one workload.
 
     Args:
         workload: what is run.
-        names: their modules, ours first.
+        team: the frameworks.
         pace: how much is timed.
 
     Returns:
         A timing of each that does not refuse the workload, ours first.
     """
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        serving = [name for name in names if not contender(name).refusal(workload)]
-        racers = {
-            name: (stack.enter_context(Process(name)), Timing(contender(name).name))
-            for name in serving
-        }
+    racers = {
+        name: (process, Timing(process.kind.name))
+        for name, process in team.timed.items()
+        if not process.kind.refusal(workload)
+    }
+    with tempfile.TemporaryDirectory() as folder:
         _build(workload, folder, racers)
         _check(workload, folder, racers)
         able = [pair for pair in racers.values() if not pair[1].problem]
         for measure in MEASURES:
-            calls = _calls(measure, able, pace)
-            for _ in range(pace.rounds):
-                for process, timing in able:
-                    reply = process.ask("time", measure=measure, calls=calls)
-                    timing.seconds.setdefault(measure, []).append(median(reply["seconds"]))
-                    if measure == "train":
-                        timing.page_faults = reply["page_faults"]
+            _take_turns(measure, able, pace)
         for name, (_, timing) in racers.items():
             if pace.memory and not timing.problem:
-                timing.bytes = _memory(workload, name, folder)
-        return [timing for _, timing in racers.values()]
+                timing.bytes = _memory(workload, team.weighed[name], folder)
+    return [timing for _, timing in racers.values()]
+
+
+def _take_turns(measure: Measure, able: Sequence[tuple[Process, Timing]], pace: Pace) -> None:
+    calls = _calls(measure, able, pace)
+    for _ in range(pace.rounds):
+        for process, timing in able:
+            reply = process.ask("time", measure=measure, calls=calls)
+            timing.seconds.setdefault(measure, []).append(median(reply["seconds"]))
+            if measure == "train":
+                timing.page_faults = reply["page_faults"]
 
 
 Racers = dict[str, tuple[Process, Timing]]
@@ -241,13 +286,11 @@ def _check(workload: Workload, folder: str, racers: Racers) -> None:
             timing.problem = f"disagrees with ours by {timing.error:.1e}"
 
 
-def _memory(workload: Workload, name: str, folder: str) -> int | None:
-    """Bytes that training needs between two calls, in a process that gives back at once what it frees."""
-    # glibc: every array has pages of its own, so that what is freed is no longer resident.
-    with Process(name, MALLOC_MMAP_THRESHOLD_="131072") as process:
-        process.ask("load", workload=asdict(workload), folder=folder)
-        found: int | None = process.ask("memory", steps=2)["bytes"]
-        return found
+def _memory(workload: Workload, process: Process, folder: str) -> int | None:
+    """Bytes that training needs between two calls."""
+    process.ask("load", workload=asdict(workload), folder=folder)
+    found: int | None = process.ask("memory", steps=2)["bytes"]
+    return found
 
 
 def _calls(measure: Measure, able: Sequence[tuple[Process, Timing]], pace: Pace) -> int:
@@ -258,7 +301,8 @@ def _calls(measure: Measure, able: Sequence[tuple[Process, Timing]], pace: Pace)
         if measure == "train":
             timing.first[measure] = 2 * began["seconds"][0]
         times.append(min(process.ask("time", measure=measure, calls=2)["seconds"]))
-    calls = int(np.clip(round(pace.seconds / min(times)), 2, 40))
+    # Several, for ours trains all of them in one call, as it does its experiments.
+    calls = int(np.clip(round(pace.seconds / min(times)), 4, 40))
     for process, _ in able:
         process.ask("time", measure=measure, calls=calls)  # a turn of its own length, compiled
     return calls

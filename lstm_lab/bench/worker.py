@@ -38,6 +38,7 @@ class Worker:
     def __init__(self, module: str) -> None:
         self.kind = contender(module)
         self.kind.start()
+        self.running: Any = None
 
     def about(self) -> dict[str, Any]:
         """Name and version, or why it cannot run."""
@@ -52,6 +53,7 @@ class Worker:
         arrays = [
             load_file(Path(folder) / f"{name}.safetensors") for name in ("data", self.kind.layout)
         ]
+        self.running = None  # frees the network before
         self.running = self.kind(Workload(**workload), *arrays)
         return {}
 

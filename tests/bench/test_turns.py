@@ -3,7 +3,7 @@
 import pytest
 
 from lstm_lab.bench import turns
-from lstm_lab.bench.turns import MEASURES, Pace, compete, modules, present
+from lstm_lab.bench.turns import MEASURES, Pace, Process, Team, compete, modules, present
 from lstm_lab.bench.worker import contender
 from lstm_lab.bench.workload import Workload
 
@@ -13,7 +13,9 @@ PACE = Pace(rounds=2, seconds=0.001)
 
 @pytest.fixture(scope="module")
 def timings() -> list[turns.Timing]:
-    return compete(SMALL, ["ours", "flax_nnx"], PACE)
+    with Team(["ours", "flax_nnx"]) as team:
+        compete(Workload("Elman", 2, 5, 3, 4), team, PACE)  # leaves nothing behind
+        return compete(SMALL, team, PACE)
 
 
 def test_frameworks_agree_before_they_are_timed(timings: list[turns.Timing]) -> None:
@@ -35,9 +37,19 @@ def test_every_measure_has_a_time_for_every_round(timings: list[turns.Timing]) -
 @pytest.mark.variant
 def test_who_disagrees_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "TOLERANCE", 1e-12)
-    _, flax = compete(Workload("Elman", 2, 5, 3, 4), ["ours", "flax_nnx"], PACE)
+    with Team(["ours", "flax_nnx"]) as team:
+        _, flax = compete(Workload("Elman", 2, 5, 3, 4), team, PACE)
     assert flax.problem.startswith("disagrees with ours by")
     assert not flax.seconds
+
+
+def test_a_process_that_ended_is_said_and_begins_anew() -> None:
+    with Process("ours") as process:
+        process.ask("about")
+        process._begin().kill()
+        with pytest.raises(RuntimeError, match="lstm_lab: its process ended, exit -9"):
+            process.ask("about")
+        assert process.ask("about")["name"] == "lstm_lab"
 
 
 def test_a_framework_says_what_it_does_not_serve() -> None:
