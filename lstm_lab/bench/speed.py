@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from math import exp, log
+from math import exp, log, nan
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,7 @@ def bench(
     """
     versions, absent = present(modules()) if workloads else ({}, {})
     about = {**environment(), "frameworks": versions, "absent": absent}
+    before = _processor_time()
     ceilings, results = [ceiling()], []
     with Team(list(versions)) as team:
         for workload in workloads:
@@ -65,6 +66,7 @@ def bench(
         for cost in costs.measured(question):
             found.append(cost)
             print(costs.line(cost), flush=True)
+    about["taken"] = _taken(before, _processor_time())
     data = record(about, pace, max(ceilings), results, costs.record(found, left_out))
     print()
     print(page(data, results))
@@ -74,6 +76,24 @@ def bench(
         if results:
             path.with_suffix(".svg").write_text(figure(results))
         print(f"wrote {path} and, beside it, the tables{' and the figure' if results else ''}")
+
+
+def _processor_time() -> list[int]:
+    """What the processors did since the start, in ticks: user, nice, system, idle, iowait, irq, softirq, steal."""
+    try:
+        first = Path("/proc/stat").read_text().splitlines()[0]
+    except OSError:
+        return []
+    return [int(ticks) for ticks in first.split()[1:9]]
+
+
+def _taken(before: Sequence[int], after: Sequence[int]) -> float | None:
+    """Of the time that this machine wanted its processors, the share its host gave to others; None if unknown."""
+    if len(after) < 8:
+        return None
+    spent = [late - early for early, late in zip(before, after, strict=True)]
+    idle, steal = spent[3] + spent[4], spent[7]
+    return steal / max(1, sum(spent) - idle)
 
 
 def ceiling(size: int = 2048) -> float:
@@ -159,7 +179,10 @@ def table(measure: Measure, ceiling: float, results: Results) -> str:
             (w, t) for w, t in mine if w == Workload(cell, w.batch, w.steps, w.inputs, w.hidden)
         ]
         if len(plain) > 1:
-            means = [_spread(geometric_means(plain, name, measure)) for name in names]
+            means = [
+                _judged(geometric_means(plain, name, measure), least_mean(plain, name, measure))
+                for name in names
+            ]
             rows.append([f"**{cell}, geometric mean of {len(plain)} shapes**", "", "", *means])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -183,20 +206,36 @@ def _row(
         elif other.problem:
             ratios.append(other.problem)
         else:
-            ratios.append(_spread(ours.ratios(other, measure)))
+            least = ours.least(measure) / other.least(measure)
+            ratios.append(_judged(ours.ratios(other, measure), least))
     milliseconds = 1e3 * median(ours.seconds[measure])
     return [workload.label, f"{milliseconds:.1f}", f"{share:.0%}", *ratios]
 
 
 def geometric_means(results: Results, name: str, measure: Measure) -> list[float]:
     """Round by round, the geometric mean over workloads of our time by another framework's."""
-    logs = [
-        [log(ratio) for ratio in timings[0].ratios(timing, measure)]
+    ratios = [ours.ratios(other, measure) for ours, other in _pairs(results, name)]
+    return [_mean(each) for each in zip(*ratios, strict=True)]
+
+
+def least_mean(results: Results, name: str, measure: Measure) -> float:
+    """The geometric mean over workloads of our least time by another framework's; NaN where there is none."""
+    pairs = _pairs(results, name)
+    return _mean([ours.least(measure) / other.least(measure) for ours, other in pairs])
+
+
+def _pairs(results: Results, name: str) -> list[tuple[Timing, Timing]]:
+    """Ours and another framework's, where both were timed."""
+    return [
+        (timings[0], other)
         for _, timings in results
-        for timing in timings
-        if timing.framework == name and not (timing.problem or timings[0].problem)
+        for other in timings
+        if other.framework == name and not (other.problem or timings[0].problem)
     ]
-    return [exp(sum(each) / len(each)) for each in zip(*logs, strict=True)]
+
+
+def _mean(ratios: Sequence[float]) -> float:
+    return exp(sum(map(log, ratios)) / len(ratios)) if ratios else nan
 
 
 def _spread(ratios: Sequence[float]) -> str:
@@ -204,6 +243,11 @@ def _spread(ratios: Sequence[float]) -> str:
     if not ratios:
         return "not served"
     return f"{median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+
+
+def _judged(ratios: Sequence[float], least: float) -> str:
+    """The spread of rounds, and the ratio of least times."""
+    return f"{_spread(ratios)} · {least:.2f}" if ratios else _spread(ratios)
 
 
 def memory_table(results: Results) -> str:
@@ -229,12 +273,18 @@ def _versions(data: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {version}" for name, version in packages.items() if version)
 
 
+def _shared(taken: float | None) -> list[str]:
+    """A sentence on how much of this machine others had; nothing where none did, or nobody knows."""
+    return [f"The machine's host gave {taken:.0%} of the time asked for to others."] if taken else []
+
+
 def page(data: Mapping[str, Any], results: Results) -> str:
     """All tables of a record as Markdown."""
     lines = [
         f"{data['device']}, {data['threads']} threads, float32: {_versions(data)}.",
         f"A product of two large matrices reaches {data['ceiling'] / 1e9:.0f} GFLOP/s here.",
-        "Ratios are medians over rounds taken in turns, [least, most]; below 1 ours is faster.",
+        *_shared(data["taken"]),
+        "Ratios are medians over rounds taken in turns, [least, most] · ratio of least times; below 1 ours is faster.",
         "",
     ]
     for name, reason in data["absent"].items():

@@ -293,16 +293,20 @@ def _memory(workload: Workload, process: Process, folder: str) -> int | None:
     return found
 
 
+# Steps of a turn at least: ours trains all of them in one call, as it does in experiments.
+_FEWEST_CALLS = 4
+
+
 def _calls(measure: Measure, able: Sequence[tuple[Process, Timing]], pace: Pace) -> int:
     """How many calls a turn has, the same for all: as many as take the fastest about `pace.seconds`."""
     times = []
     for process, timing in able:
-        began = process.ask("time", measure=measure, calls=2)
+        began = process.ask("time", measure=measure, calls=_FEWEST_CALLS)
         if measure == "train":
-            timing.first[measure] = 2 * began["seconds"][0]
-        times.append(min(process.ask("time", measure=measure, calls=2)["seconds"]))
-    # Several, for ours trains all of them in one call, as it does its experiments.
-    calls = int(np.clip(round(pace.seconds / min(times)), 4, 40))
-    for process, _ in able:
-        process.ask("time", measure=measure, calls=calls)  # a turn of its own length, compiled
+            timing.first[measure] = _FEWEST_CALLS * began["seconds"][0]
+        times.append(min(process.ask("time", measure=measure, calls=_FEWEST_CALLS)["seconds"]))
+    calls = int(np.clip(round(pace.seconds / min(times)), _FEWEST_CALLS, 40))
+    if calls > _FEWEST_CALLS:
+        for process, _ in able:
+            process.ask("time", measure=measure, calls=calls)  # a turn of its own length, compiled
     return calls

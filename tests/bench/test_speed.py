@@ -33,6 +33,7 @@ ABOUT = {
     "versions": {"jax": "1"},
     "frameworks": {"ours": "2"},
     "absent": {"C": "it is not here"},
+    "taken": 0.25,
 }
 COSTS = costs.record([Cost("seeds", "LSTM", "s", [1.0], [2.0], bar=0.55)], [])
 
@@ -67,6 +68,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_the_page_names_what_was_not_timed_and_the_memory() -> None:
     text = speed.page(speed.record(ABOUT, Pace(), 1e9, RESULTS, COSTS), RESULTS)
     assert "Not timed: C: it is not here." in text
+    assert "gave 25% of the time" in text
     assert "| LSTM 2,3,4,5 | 2 | 2 | 2 |" in text
     assert text.endswith(costs.table(COSTS))
 

@@ -50,6 +50,5 @@ def quick_questions(rounds: int) -> list[Question]:
     """Those that take seconds, the seeds' with shorter sequences."""
     return [
         Seeds(length=49, steps=1, rounds=rounds),
-        Overhead(hidden=32, rounds=rounds),
         Compile(rounds=1),
     ]
