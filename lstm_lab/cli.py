@@ -7,7 +7,7 @@
     lstm-lab list [--json]
     lstm-lab schedules
     lstm-lab crossover [--steps N ...] [--out DIR]
-    lstm-lab bench [--quick] [--only TEXT] [--out DIR]
+    lstm-lab bench [--quick] [--only TEXT] [--out DIR] [--show FILE]
 
 Errors are one line on stderr and an exit code (see `lstm_lab.errors`); `--debug` shows where they came from.
 """
@@ -124,16 +124,18 @@ class BenchOptions:
     """Time lstm_lab and every other framework installed, in turns, on the same networks; then what the lab costs.
 
     Attributes:
-        quick: two networks and the costs that take seconds, in at most 90 seconds.
+        quick: one network and the costs that take seconds, in at most 90 seconds.
         only: those networks and costs whose label contains this, such as "LSTM 32,", "both ways" or "costs".
         rounds: turns of each framework.
         out: directory for the record as JSON, the tables and a figure, named after the device.
+        show: print the tables of a record that was written before, and time nothing.
     """
 
     quick: bool = False
     only: str = ""
     rounds: int = 7
     out: Path | None = None
+    show: Path | None = None
 
 
 def main() -> None:
@@ -407,10 +409,18 @@ def _bench(words: list[str]) -> None:
     if options.rounds < 1:
         raise UsageError(f"rounds: {options.rounds}: give at least 1")
     from lstm_lab.bench.costs import every_question, quick_questions
-    from lstm_lab.bench.speed import bench
+    from lstm_lab.bench.speed import bench, page, read
     from lstm_lab.bench.turns import Pace
     from lstm_lab.bench.workload import every_workload, quick_workloads
 
+    if options.show is not None:
+        try:
+            print(page(*read(options.show)))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"show: {options.show}: {one_line(error)}: give a file that `lstm-lab bench --out` wrote"
+            ) from error
+        return
     rounds = min(options.rounds, 3) if options.quick else options.rounds
     workloads = quick_workloads() if options.quick else every_workload()
     all_questions = every_question(rounds)

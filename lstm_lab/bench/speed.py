@@ -30,6 +30,12 @@ TITLES: Mapping[Measure, str] = {
     "forward": "Reading alone",
 }
 
+SHORT: Mapping[Measure, str] = {
+    "train": "training step",
+    "gradient": "one gradient by itself",
+    "forward": "reading alone",
+}
+
 Results = Sequence[tuple[Workload, Sequence[Timing]]]
 
 
@@ -175,14 +181,9 @@ def table(measure: Measure, ceiling: float, results: Results) -> str:
         mine = [(w, t) for w, t in results if w.cell == cell]
         for workload, timings in mine:
             rows.append(_row(workload, timings, measure, ceiling, names))
-        plain = [
-            (w, t) for w, t in mine if w == Workload(cell, w.batch, w.steps, w.inputs, w.hidden)
-        ]
+        plain = _plain(results, cell)
         if len(plain) > 1:
-            means = [
-                _judged(geometric_means(plain, name, measure), least_mean(plain, name, measure))
-                for name in names
-            ]
+            means = [_mean_field(plain, name, measure) for name in names]
             rows.append([f"**{cell}, geometric mean of {len(plain)} shapes**", "", "", *means])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -210,6 +211,36 @@ def _row(
             ratios.append(_judged(ours.ratios(other, measure), least))
     milliseconds = 1e3 * median(ours.seconds[measure])
     return [workload.label, f"{milliseconds:.1f}", f"{share:.0%}", *ratios]
+
+
+def summary(results: Results) -> str:
+    """Markdown: for each cell and measure, the geometric mean over all shapes of our time by every framework's.
+
+    One layer read one way; in each field the median over rounds [least, most] · that of least times.
+    """
+    names = _frameworks(results)[1:]
+    head = ["ours / theirs", *names]
+    rows = [head, ["---"] * len(head)]
+    for cell in CELLS:
+        plain = _plain(results, cell)
+        for measure, words in SHORT.items():
+            means = [_mean_field(plain, name, measure) for name in names]
+            if plain:
+                rows.append([f"{cell}, {words}", *means])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _plain(results: Results, cell: str) -> Results:
+    """What was timed of one layer of a cell, read one way, rows full."""
+    return [
+        (w, t)
+        for w, t in results
+        if w.cell == cell and w == Workload(w.cell, w.batch, w.steps, w.inputs, w.hidden)
+    ]
+
+
+def _mean_field(plain: Results, name: str, measure: Measure) -> str:
+    return _judged(geometric_means(plain, name, measure), least_mean(plain, name, measure))
 
 
 def geometric_means(results: Results, name: str, measure: Measure) -> list[float]:
@@ -275,7 +306,9 @@ def _versions(data: Mapping[str, Any]) -> str:
 
 def _shared(taken: float | None) -> list[str]:
     """A sentence on how much of this machine others had; nothing where none did, or nobody knows."""
-    return [f"The machine's host gave {taken:.0%} of the time asked for to others."] if taken else []
+    return (
+        [f"The machine's host gave {taken:.0%} of the time asked for to others."] if taken else []
+    )
 
 
 def page(data: Mapping[str, Any], results: Results) -> str:
@@ -290,6 +323,7 @@ def page(data: Mapping[str, Any], results: Results) -> str:
     for name, reason in data["absent"].items():
         lines.append(f"Not timed: {name}: {reason}.\n")
     if results:
+        lines += [summary(results)]
         for measure in MEASURES:
             lines += [f"## {TITLES[measure]}", "", table(measure, data["ceiling"], results)]
         lines += [

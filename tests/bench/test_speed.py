@@ -55,6 +55,29 @@ def test_a_table_has_a_row_for_every_network_and_the_mean_of_each_cell() -> None
     assert "0.85 [0.71, 1.00]" in rows[4]
 
 
+def test_the_summary_has_a_row_for_every_cell_and_measure() -> None:
+    rows = speed.summary(RESULTS).splitlines()
+    assert rows[0] == "| ours / theirs | A | B |"
+    assert [row.split("|")[1].strip() for row in rows[2:]] == [
+        f"LSTM, {words}" for words in speed.SHORT.values()
+    ]
+    # Round by round √(½ · 1) and √(2 · ½); the least times are 10 and 10 ms against 10 and 10.
+    assert (
+        rows[2] == "| LSTM, training step | 0.85 [0.71, 1.00] · 1.00 | 0.38 [0.25, 0.50] · 0.25 |"
+    )
+
+
+def test_a_record_is_shown_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = speed.record(ABOUT, Pace(), 1e9, RESULTS, COSTS)
+    path = results.write(tmp_path, data)
+    assert execute(["bench", "--show", str(path)]) == 0
+    assert capsys.readouterr().out == speed.page(data, RESULTS) + "\n"
+    (tmp_path / "other.json").write_text("{}")
+    for wrong in ("absent.json", "other.json"):
+        assert execute(["bench", "--show", str(tmp_path / wrong)]) == 2
+        assert f"{wrong}: " in capsys.readouterr().err
+
+
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     data = speed.record(ABOUT, Pace(), 1e9, RESULTS, COSTS)
     path = results.write(tmp_path, data)
