@@ -53,27 +53,41 @@ def bench(
         questions: what is asked of the lab alone.
         left_out: questions that are not, in words.
         pace: how much is timed.
-        out: directory for the record, its tables and the figure; None writes nothing.
+        out: directory for the record, its tables and the figure; None writes nothing. The record is written as
+            each is done, so that an interrupted run leaves what it has.
     """
     versions, absent = present(modules()) if workloads else ({}, {})
     about = {**environment(), "frameworks": versions, "absent": absent}
     before = _processor_time()
-    ceilings, results = [ceiling()], []
-    with Team(list(versions)) as team:
-        for workload in workloads:
-            # Memory is a matter of the shape, and asked of one cell.
-            asked = replace(pace, memory=pace.memory and workload.cell == "LSTM")
-            timings = compete(workload, team, asked)
-            results.append((workload, timings))
-            ceilings.append(ceiling())
-            print(_line(workload, timings), flush=True)
+    ceilings = [ceiling()]
+    results: list[tuple[Workload, Sequence[Timing]]] = []
     found: list[Cost] = []
+    waiting = [question.label for question in questions] + [w.label for w in workloads]
+
+    def so_far() -> dict[str, Any]:
+        about["taken"] = _taken(before, _processor_time())
+        about["not reached"] = waiting
+        data = record(about, pace, max(ceilings), results, costs.record(found, left_out))
+        if out is not None:
+            write(out, data)
+        return data
+
     for question in questions:
         for cost in costs.measured(question):
             found.append(cost)
             print(costs.line(cost), flush=True)
-    about["taken"] = _taken(before, _processor_time())
-    data = record(about, pace, max(ceilings), results, costs.record(found, left_out))
+        waiting.pop(0)
+        so_far()
+    with Team(list(versions)) as team:
+        for workload in workloads:
+            # Memory is a matter of the shape, and asked of one cell.
+            asked = replace(pace, memory=pace.memory and workload.cell == "LSTM")
+            results.append((workload, compete(workload, team, asked)))
+            ceilings.append(ceiling())
+            waiting.pop(0)
+            so_far()
+            print(_line(*results[-1]), flush=True)
+    data = so_far()
     print()
     print(page(data, results))
     if out is not None:
@@ -322,6 +336,8 @@ def page(data: Mapping[str, Any], results: Results) -> str:
     ]
     for name, reason in data["absent"].items():
         lines.append(f"Not timed: {name}: {reason}.\n")
+    if data["not reached"]:
+        lines.append(f"Interrupted before: {'; '.join(data['not reached'])}.\n")
     if results:
         lines += [summary(results)]
         for measure in MEASURES:

@@ -34,6 +34,7 @@ ABOUT = {
     "frameworks": {"ours": "2"},
     "absent": {"C": "it is not here"},
     "taken": 0.25,
+    "not reached": [],
 }
 COSTS = costs.record([Cost("seeds", "LSTM", "s", [1.0], [2.0], bar=0.55)], [])
 
@@ -94,6 +95,13 @@ def test_the_page_names_what_was_not_timed_and_the_memory() -> None:
     assert "gave 25% of the time" in text
     assert "| LSTM 2,3,4,5 | 2 | 2 | 2 |" in text
     assert text.endswith(costs.table(COSTS))
+
+
+def test_the_page_of_an_interrupted_run_says_what_was_not_reached() -> None:
+    data = speed.record(
+        {**ABOUT, "not reached": ["LSTM 9,9,9,9", "costs: seeds"]}, Pace(), 1e9, RESULTS, COSTS
+    )
+    assert "Interrupted before: LSTM 9,9,9,9; costs: seeds." in speed.page(data, RESULTS)
 
 
 def test_the_page_leaves_out_what_was_not_asked() -> None:
