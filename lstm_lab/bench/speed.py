@@ -228,7 +228,7 @@ def _row(
 
 
 def summary(results: Results) -> str:
-    """Markdown: for each cell and measure, the geometric mean over all shapes of our time by every framework's.
+    """Markdown: for each cell and measure, the geometric mean over shapes of our time by every framework's.
 
     One layer read one way; in each field the median over rounds [least, most] · that of least times.
     """
@@ -240,7 +240,7 @@ def summary(results: Results) -> str:
         for measure, words in SHORT.items():
             means = [_mean_field(plain, name, measure) for name in names]
             if plain:
-                rows.append([f"{cell}, {words}", *means])
+                rows.append([f"{cell}, {len(plain)} shapes: {words}", *means])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

@@ -60,11 +60,12 @@ def test_the_summary_has_a_row_for_every_cell_and_measure() -> None:
     rows = speed.summary(RESULTS).splitlines()
     assert rows[0] == "| ours / theirs | A | B |"
     assert [row.split("|")[1].strip() for row in rows[2:]] == [
-        f"LSTM, {words}" for words in speed.SHORT.values()
+        f"LSTM, 2 shapes: {words}" for words in speed.SHORT.values()
     ]
     # Round by round √(½ · 1) and √(2 · ½); the least times are 10 and 10 ms against 10 and 10.
     assert (
-        rows[2] == "| LSTM, training step | 0.85 [0.71, 1.00] · 1.00 | 0.38 [0.25, 0.50] · 0.25 |"
+        rows[2]
+        == "| LSTM, 2 shapes: training step | 0.85 [0.71, 1.00] · 1.00 | 0.38 [0.25, 0.50] · 0.25 |"
     )
 
 
@@ -102,6 +103,14 @@ def test_the_page_of_an_interrupted_run_says_what_was_not_reached() -> None:
         {**ABOUT, "not reached": ["LSTM 9,9,9,9", "costs: seeds"]}, Pace(), 1e9, RESULTS, COSTS
     )
     assert "Interrupted before: LSTM 9,9,9,9; costs: seeds." in speed.page(data, RESULTS)
+
+
+def test_the_readme_has_the_summary_of_the_record_kept_beside_it() -> None:
+    root = Path(__file__).parents[2]
+    data, kept = speed.read(root / "experiments" / "results" / "cpu.json")
+    readme = (root / "README.md").read_text()
+    assert speed.summary(kept) in readme
+    assert f"{data['taken']:.0%}" in readme
 
 
 def test_the_page_leaves_out_what_was_not_asked() -> None:
