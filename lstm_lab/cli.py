@@ -20,122 +20,23 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lstm_lab.errors import LabError, UsageError, one_line
+from lstm_lab.options import (
+    BenchOptions,
+    CrossoverOptions,
+    GenerateOptions,
+    ListOptions,
+    ReportOptions,
+    RunOptions,
+)
 
 if TYPE_CHECKING:
     from lstm_lab.experiment import Experiment
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Run experiment files; what already has a result is not run again.
-
-    Attributes:
-        out: directory of all runs.
-        full: the published form instead of the one that takes minutes.
-        smoke: two steps of everything, to see that it runs.
-        save_every: seconds between checkpoints.
-        allow_nonbitwise: resume even where versions, code or devices have changed since.
-        cache: directory that keeps compiled programs for the next start, writable by nobody else;
-            LSTM_LAB_CACHE where not given, none where neither is.
-    """
-
-    out: Path = Path("runs")
-    full: bool = False
-    smoke: bool = False
-    save_every: float = 60.0
-    allow_nonbitwise: bool = False
-    cache: Path | None = None
-
-
-@dataclass(frozen=True)
-class GenerateOptions:
-    """Continue a prompt with a trained network, character by character.
-
-    Attributes:
-        prompt: what to continue.
-        length: symbols to write.
-        temperature: 0 takes the likeliest symbol, 1 draws as the network predicts.
-        top_k: draw among the k likeliest symbols only.
-        top_p: draw among the likeliest symbols that together reach this probability.
-        seed: of the draw; the same seed writes the same text.
-        weights: the network's best on held-out text, or its last.
-        of_seed: which of the run's seeds writes.
-    """
-
-    prompt: str = "\n"
-    length: int = 500
-    temperature: float = 0.8
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int = 0
-    weights: Literal["best", "last"] = "best"
-    of_seed: int = 0
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """Write report.html and report.json into a directory of runs, from what they hold.
-
-    Attributes:
-        figures: directory that also gets every chart as an SVG file.
-    """
-
-    figures: Path | None = None
-
-
-@dataclass(frozen=True)
-class ListOptions:
-    """List every cell, layer, task, schedule and probe, with its fields and their defaults.
-
-    Attributes:
-        json: as JSON, for programs.
-    """
-
-    json: bool = False
-
-
-@dataclass(frozen=True)
-class CrossoverOptions:
-    """Time a training step under every schedule, in turns, on the device at hand.
-
-    Attributes:
-        steps: the lengths of the sequences.
-        batch: sequences in a batch.
-        hidden: units.
-        rounds: how often each schedule has its turn.
-        out: directory for a file of the timings, named after the device.
-    """
-
-    steps: tuple[int, ...] = (64, 256, 1024, 4096)
-    batch: int = 8
-    hidden: int = 32
-    rounds: int = 7
-    out: Path | None = None
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """Time lstm_lab and every other framework installed, in turns, on the same networks; then what the lab costs.
-
-    Attributes:
-        quick: one network and the costs that take seconds, in at most 90 seconds.
-        only: those networks and costs whose label contains this, such as "LSTM 32,", "both ways" or "costs".
-        rounds: turns of each framework.
-        out: directory for the record as JSON, the tables and a figure, named after the device.
-        show: print the tables of a record that was written before, and time nothing.
-    """
-
-    quick: bool = False
-    only: str = ""
-    rounds: int = 7
-    out: Path | None = None
-    show: Path | None = None
 
 
 def main() -> None:

@@ -372,7 +372,10 @@ def figure(results: Results) -> str:
         axes.set_yticks(range(len(timed)), [workload.label for workload, _ in timed])
         axes.invert_yaxis()
         axes.set_xscale("log")
-        ticks = (0.5, 0.75, 1, 1.5, 2, 3, 5, 8)
+        most = axes.get_xlim()[1]
+        ticks = [
+            tick for tick in (0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 12, 20, 30) if tick <= max(2, most)
+        ]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.set_xlabel("time of a training step by ours; right of 1 ours is faster")
