@@ -5,6 +5,7 @@
                           [--only ID] [--data-dir DIR] [any field of the experiment]
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--seed N]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
+    lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
     lstm-lab schedules
     lstm-lab crossover [--steps N ...] [--out DIR]
@@ -31,6 +32,7 @@ from lstm_lab.errors import LabError, UsageError, one_line
 from lstm_lab.options import (
     BenchOptions,
     CrossoverOptions,
+    FetchOptions,
     GenerateOptions,
     ListOptions,
     ReportOptions,
@@ -60,6 +62,7 @@ def execute(arguments: Sequence[str]) -> int:
         "run": _run,
         "generate": _generate,
         "report": _report,
+        "fetch": _fetch,
         "list": _list,
         "schedules": _schedules,
         "crossover": _crossover,
@@ -292,6 +295,20 @@ def _report(words: list[str]) -> None:
     options = parse(ReportOptions, rest, prog="lstm-lab report [OUT]")
     formats = [name for name in re.split(r"[\s,]+", options.format) if name]
     print(write_report(Path(out), options.figures, formats, options.tensorboard))
+
+
+def _fetch(words: list[str]) -> None:
+    from lstm_lab.data.fetch import REPOSITORIES, fetch
+    from lstm_lab.data.locate import directory
+    from lstm_lab.overrides import parse
+
+    options = parse(
+        FetchOptions, words[1:] if _is_path(words) else words, prog="lstm-lab fetch DATASET"
+    )
+    if not _is_path(words):
+        raise UsageError(f"fetch: no data set: name one, such as {next(iter(REPOSITORIES))}")
+    for path in fetch(words[0], options.data_dir or directory()):
+        print(path)
 
 
 def _list(words: list[str]) -> None:

@@ -90,7 +90,7 @@ def make_directory(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all: beside its place, sync, rename, sync the directory.
+    """Write a JSON file whole or not at all.
 
     Args:
         path: the file, in a directory that exists.
@@ -99,7 +99,19 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         StorageError: it cannot be written; the old file is intact.
     """
-    data = encode(value)
+    write_bytes(path, encode(value))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: beside its place, sync, rename, sync the directory.
+
+    Args:
+        path: the file, in a directory that exists.
+        data: its contents.
+
+    Raises:
+        StorageError: it cannot be written; the old file is intact.
+    """
     beside = path.with_name(f".{path.name}.tmp")
     with writing(path):
         beside.unlink(missing_ok=True)

@@ -77,6 +77,17 @@ class ReportOptions:
 
 
 @dataclass(frozen=True)
+class FetchOptions:
+    """Take a data set's files from the Hugging Face hub; what is there is not fetched again.
+
+    Attributes:
+        data_dir: directory they go to; LSTM_LAB_DATA where not given.
+    """
+
+    data_dir: Path | None = None
+
+
+@dataclass(frozen=True)
 class ListOptions:
     """List every cell, layer, task, schedule and probe, with its fields and their defaults.
 

@@ -6,7 +6,7 @@ is not set. Two ways of keeping a file are understood, plain or compressed by gz
     DIRECTORY/mnist/train-images-idx3-ubyte.gz     a collection, a folder for each data set
     DIRECTORY/train-images-idx3-ubyte              the folder of one data set itself
 
-Nothing is downloaded. A file everybody knows is the same for everybody, so its content, not its
+Nothing is downloaded here; `fetch.py` does. A file everybody knows is the same for everybody, so its content, not its
 packing, is compared with a known hash: scores on another copy would be scores on another task.
 """
 

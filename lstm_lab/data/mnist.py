@@ -19,7 +19,7 @@ import numpy as np
 from lstm_lab.data.locate import Known, read
 from lstm_lab.errors import DataError
 
-_ORIGIN = "any copy of the four idx files of MNIST will do, their content is checked"
+_ORIGIN = "`lstm-lab fetch mnist` takes it from the hub; any copy will do, its content is checked"
 FILES = (
     Known(
         "mnist/train-images-idx3-ubyte",

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstm_lab.data import hub
 from lstm_lab.errors import DataError, UsageError, one_line
-from lstm_lab.text import hub
 
 DEFAULT = "pydoc"
 ROW = 1 << 20  # characters
@@ -71,7 +71,7 @@ def load_corpus(spec: str = "") -> Corpus:
     'pydoc'
     """
     if hub.is_hub(spec):
-        text = hub.fetch(hub.parse(spec))
+        text = hub.fetch(hub.parse(spec)).decode()
         if not text:
             raise DataError(f"corpus: {spec!r} has no characters: choose another split or column")
     else:

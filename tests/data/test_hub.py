@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lstm_lab.data import hub
 from lstm_lab.errors import DataError
-from lstm_lab.text import hub
 from lstm_lab.text.corpora import load_corpus
 
 PROGRAM = "import sys; from lstm_lab.text.corpora import load_corpus; load_corpus(sys.argv[1])"
@@ -92,7 +92,7 @@ def test_without_network_the_process_ends_without_the_clients_retries(
     )
     assert child.returncode == 1
     last = child.stderr.decode().splitlines()[-1]
-    assert "DataError: corpus: cannot fetch 'owner/name'" in last
+    assert "DataError: hub: cannot fetch 'owner/name'" in last
     assert "give a local file" in last
 
 
@@ -160,7 +160,7 @@ def test_a_cached_copy_is_read_without_asking(
 )
 def test_what_a_cached_copy_lacks_is_named(cached: str, suffix: str, reason: str) -> None:
     with pytest.raises(DataError, match="cannot read 'lab/toy'") as caught:
-        hub._read(hub.parse(cached + suffix), offline=True)
+        hub._read(hub.parse(cached + suffix), "text", offline=True)
     assert reason in str(caught.value)
 
 
@@ -168,4 +168,4 @@ def test_a_download_that_never_ends_is_killed(silent: str, monkeypatch: pytest.M
     monkeypatch.setenv("HF_ENDPOINT", silent)
     monkeypatch.setattr(hub, "DOWNLOAD_SECONDS", 0.5)
     with pytest.raises(DataError, match=r"took over 0\.5 seconds"):
-        hub._read(hub.parse("hub:owner/name"), offline=False)
+        hub._read(hub.parse("hub:owner/name"), "text", offline=False)

@@ -1,4 +1,4 @@
-"""Text of a data set on the Hugging Face hub, behind a deadline of our own.
+"""A column of a data set on the Hugging Face hub, behind a deadline of our own.
 
 Without network the hub's client retries for 23 seconds, and behind a proxy that accepts and never
 answers for over six minutes, whatever its own time-outs say. So nothing here talks to the hub in
@@ -25,10 +25,12 @@ import urllib.request
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 from lstm_lab.errors import DataError, one_line
 
 PREFIX = "hub:"
+Form = Literal["text", "idx"]
 # A split may hold a colon inside brackets, as train[:1%] does.
 SPEC = re.compile(
     PREFIX + r"(?P<repository>[\w.-]+/[\w.-]+)(/(?P<config>[\w.-]+))?"
@@ -48,7 +50,7 @@ class Source:
         repository: OWNER/NAME.
         config: the data set's configuration, or "" for its default.
         split: such as "train" or "train[:1%]".
-        column: the one that holds the text.
+        column: the one to read.
     """
 
     repository: str
@@ -58,7 +60,7 @@ class Source:
 
 
 def is_hub(spec: str) -> bool:
-    """Return whether a corpus specification names a data set of the hub."""
+    """Return whether a specification names a data set of the hub."""
     return spec.startswith(PREFIX)
 
 
@@ -74,30 +76,32 @@ def parse(spec: str) -> Source:
     found = SPEC.fullmatch(spec)
     if not found:
         raise DataError(
-            f"corpus: {spec[:200]!r} names no data set: "
+            f"hub: {spec[:200]!r} names no data set: "
             "write hub:OWNER/NAME, or hub:OWNER/NAME/CONFIG:SPLIT:COLUMN"
         )
     return Source(**{name: value for name, value in found.groupdict().items() if value})
 
 
-def fetch(source: Source) -> str:
-    """Return a data set's text, from the cache if it is there, else from the hub.
+def fetch(source: Source, form: Form = "text") -> bytes:
+    """Return a data set's column, from the cache if it is there, else from the hub.
 
     Args:
         source: what to read.
+        form: "text" for rows of text, "idx" for pictures of equal size in grey, or numbers 0 to 255.
 
     Returns:
-        The rows of the column, joined; a row that does not end its line is ended by a newline.
+        For "text" the rows in UTF-8, joined; a row that does not end its line is ended by a newline. For
+        "idx" a file of that format, one axis for the rows and, of pictures, two more.
 
     Raises:
         DataError: there is no copy and no network (within five seconds), or no such column.
     """
     if find_spec("datasets") is None:
-        raise DataError("corpus: package datasets is not installed: pip install 'datasets>=5.2,<6'")
+        raise DataError("hub: package datasets is not installed: pip install 'datasets>=5.2,<6'")
     reason = "it has no copy in the cache"
     if _may_be_cached(source):
         try:
-            return _read(source, offline=True)
+            return _read(source, form, offline=True)
         except DataError as error:
             reason = str(error)
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
@@ -107,10 +111,10 @@ def fetch(source: Source) -> str:
         failure = _unreachable(endpoint)
     if failure:
         raise DataError(
-            f"corpus: cannot fetch {source.repository!r} ({failure}; {reason}): "
+            f"hub: cannot fetch {source.repository!r} ({failure}; {reason}): "
             "connect once to fill the cache, or give a local file"
         )
-    return _read(source, offline=False)
+    return _read(source, form, offline=False)
 
 
 def _may_be_cached(source: Source) -> bool:
@@ -141,14 +145,14 @@ def _unreachable(endpoint: str) -> str:
     return outcome[0]
 
 
-def _read(source: Source, *, offline: bool) -> str:
+def _read(source: Source, form: Form, *, offline: bool) -> bytes:
     """Read the data set in a child process; raises DataError with the child's last words."""
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1" if offline else "0"}
-    what = (source.repository, source.config, source.split, source.column)
+    what = (source.repository, source.config, source.split, source.column, form)
     with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "text"
+        answer = Path(folder) / "column"
         # -P: a file called datasets.py in the working folder must not pass for the library.
         command = [sys.executable, "-P", "-m", __name__, *what, str(answer)]
         try:
@@ -157,31 +161,50 @@ def _read(source: Source, *, offline: bool) -> str:
             )
         except subprocess.TimeoutExpired as error:
             raise DataError(
-                f"corpus: {source.repository!r} took over {DOWNLOAD_SECONDS:g} seconds: "
+                f"hub: {source.repository!r} took over {DOWNLOAD_SECONDS:g} seconds: "
                 "download it first, or give a local file"
             ) from error
         if child.returncode == 0:
-            return answer.read_bytes().decode()
+            return answer.read_bytes()
         words = child.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
     raise DataError(
-        f"corpus: cannot read {source.repository!r} ({one_line(words[-1])[:300]}): "
+        f"hub: cannot read {source.repository!r} ({one_line(words[-1])[:300]}): "
         "check owner, name, config, split and column, as in hub:OWNER/NAME/CONFIG:SPLIT:COLUMN"
     )
 
 
-def _main(repository: str, config: str, split: str, column: str, answer: str) -> None:
-    """Write the joined rows to the file `answer`: the child's whole work."""
+def _main(repository: str, config: str, split: str, column: str, form: str, answer: str) -> None:
+    """Write the column to the file `answer`: the child's whole work."""
     with contextlib.redirect_stdout(sys.stderr):
         from datasets import load_dataset
 
         rows = load_dataset(repository, config or None, split=split)
         if column not in rows.column_names:
             sys.exit(f"no column {column!r}, only {', '.join(rows.column_names)}")
-        with open(answer, "w", encoding="utf-8", newline="") as file:
-            for row in rows[column]:
-                if not isinstance(row, str):
-                    sys.exit(f"column {column!r} holds {type(row).__name__}, not text")
-                file.write(row if row.endswith("\n") else row + "\n")
+        with open(answer, "wb") as file:
+            {"text": _write_text, "idx": _write_idx}[form](rows[column], column, file)
+
+
+def _write_text(rows: Any, column: str, file: BinaryIO) -> None:
+    for row in rows:
+        if not isinstance(row, str):
+            sys.exit(f"column {column!r} holds {type(row).__name__}, not text")
+        file.write((row if row.endswith("\n") else row + "\n").encode())
+
+
+def _write_idx(rows: Any, column: str, file: BinaryIO) -> None:
+    import numpy as np
+
+    try:
+        values = np.stack([np.asarray(row) for row in rows])
+    except ValueError as error:
+        sys.exit(f"column {column!r}: {error}")
+    if values.ndim not in (1, 3) or not ((values == values.astype(np.uint8)).all()):
+        sys.exit(
+            f"column {column!r} holds {values.dtype} {list(values.shape)}, no pictures in grey"
+        )
+    file.write(bytes([0, 0, 8, values.ndim]))
+    file.write(np.array(values.shape, ">u4").tobytes() + values.astype(np.uint8).tobytes())
 
 
 if __name__ == "__main__":
