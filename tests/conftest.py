@@ -2,12 +2,19 @@
 
 import os
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 # XLA's CPU kernels split sums by thread count, so the last bits depend on it: one thread makes a
 # test give the same numbers on every machine. It is read once, when JAX starts; child processes
 # inherit it. Set NPROC yourself to test another count.
 os.environ.setdefault("NPROC", "1")
+# Compiling is most of what the tests do, and takes half as long without these; newer releases have no such switch.
+if version("jaxlib") < "0.11":
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+# Small programs compile sooner when left unoptimised, those of child processes too; what is about the optimised one
+# asks for `optimised`.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 # `datasets` reads this when it is imported; without it a forgotten hub name waits on the network.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Where real data lie beside the repository, the tests that read them are run; elsewhere they are skipped.
@@ -23,8 +30,6 @@ from hypothesis import settings
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-# Small programs compile sooner when left unoptimised; what is about the optimised one asks for `optimised`.
-jax.config.update("jax_disable_most_optimizations", True)
 
 # A first example compiles, so its time says nothing; derandomised, a failure is the same for all.
 settings.register_profile("lab", deadline=None, max_examples=20, derandomize=True)

@@ -100,6 +100,17 @@ def test_models_are_paired_by_seed() -> None:
     assert math.isclose(part.measured.high, 0.05)
 
 
+@pytest.mark.parametrize("against", [0.125, 0.3])
+def test_two_that_may_be_guessing_are_not_said_to_be_alike(against: float) -> None:
+    ours = [against - 0.01, against, against, against, against + 0.02]
+    results = [trial([*ours]), trial([*ours], "GRU")]
+    verdict = "undecided" if against == 0.125 else "holds"
+    for fields in ({"relation": "at least"}, {"relation": "equal", "tolerance": 0.01}):
+        assert judge(claim(against="model:GRU", **fields), results).verdict == verdict
+    # That a model without a result guesses is not known.
+    assert judge(claim(against="model:MGU"), results).verdict == "not measured"
+
+
 def test_a_model_is_compared_on_its_own_task_only() -> None:
     other = trial([0.1] * 5, "GRU", task="Recall lag 500")
     assert judge(claim(against="model:GRU"), [trial([0.9] * 5), other]).verdict == "not measured"

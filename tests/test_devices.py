@@ -19,7 +19,7 @@ from lstm_lab.rundir import Onlooker, RunDirectory, read_metrics
 
 SCRIPT = Path(__file__).with_name("on_devices.py")
 ROOT = Path(__file__).parents[1]
-QUICK = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+OPTIMISED = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
 
 
 def start(words: list[Any], devices: int, **settings: str) -> subprocess.Popen[str]:
@@ -39,9 +39,7 @@ def together(words: list[Any], processes: int, devices: int) -> list[subprocess.
         free.bind(("localhost", 0))
         where = f"localhost:{free.getsockname()[1]}"
     given = {"LSTM_LAB_COORDINATOR": where, "LSTM_LAB_PROCESSES": str(processes)}
-    return [
-        start(words, devices, **QUICK, **given, LSTM_LAB_PROCESS=str(i)) for i in range(processes)
-    ]
+    return [start(words, devices, **given, LSTM_LAB_PROCESS=str(i)) for i in range(processes)]
 
 
 def printed(*processes: subprocess.Popen[str]) -> list[dict[str, Any]]:
@@ -67,7 +65,7 @@ def assert_alike(got: dict[str, Any], wanted: dict[str, Any]) -> None:
     ],
 )
 def test_eight_devices_learn_what_one_does(cases: dict[str, list[int]]) -> None:
-    one, eight = (printed(start([SCRIPT, *cases], n, **QUICK))[0] for n in (1, 8))
+    one, eight = (printed(start([SCRIPT, *cases], n))[0] for n in (1, 8))
     for case, mesh in cases.items():
         assert one[case]["mesh"] == [1, 1]
         assert eight[case]["mesh"] == mesh
@@ -78,7 +76,7 @@ def test_eight_devices_learn_what_one_does(cases: dict[str, list[int]]) -> None:
 
 
 def test_no_loop_talks_between_devices() -> None:
-    found = printed(start([SCRIPT, "hlo"], 8))[0]["hlo"]
+    found = printed(start([SCRIPT, "hlo"], 8, **OPTIMISED))[0]["hlo"]
     assert found["loops"] >= 2
     assert found["in loops"] == 0
     assert found["all"] >= 1
@@ -86,7 +84,7 @@ def test_no_loop_talks_between_devices() -> None:
 
 @pytest.mark.variant
 def test_two_processes_learn_what_one_does_and_go_on_after_a_signal(tmp_path: Path) -> None:
-    (alone,) = printed(start([SCRIPT, "two", "text", f"fit={tmp_path / 'alone'}"], 1, **QUICK))
+    (alone,) = printed(start([SCRIPT, "two", "text", f"fit={tmp_path / 'alone'}"], 1))
     pair = together([SCRIPT, "two", "text", f"fit={tmp_path / 'pair'}"], 2, 2)
     for found in printed(*pair):
         for case in ("two", "text"):

@@ -17,8 +17,6 @@ import pytest
 from lstm_lab.fit import fit
 from tests.test_fit import TINY, final, rows
 
-pytestmark = pytest.mark.usefixtures("optimised")  # as in the processes that are killed
-
 ROOT = Path(__file__).parents[1]
 CHILD = """
 import sys

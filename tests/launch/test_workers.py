@@ -45,8 +45,7 @@ def failure(parent: Path, trial: Trial) -> dict[str, str]:
     return found
 
 
-def test_workers_leave_what_this_process_would(tmp_path: Path, optimised: None) -> None:
-    del optimised  # as in other processes
+def test_workers_leave_what_this_process_would(tmp_path: Path) -> None:
     groups = group(*QUICK)
     outcomes = dict(Workers(2).run(groups, tmp_path / "there", Terms(), Stop(), Silent()))
     assert set(outcomes) == set(QUICK)

@@ -21,7 +21,7 @@ PAIRS = (
 SAMPLE = ("LSTM,Sequential,explicit", "MinGRU,Associative,explicit", "LSTM,Sequential,shard_map")
 
 
-SETTINGS = {"JAX_NUM_CPU_DEVICES": "8", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+SETTINGS = {"JAX_NUM_CPU_DEVICES": "8"}
 
 
 def differences(cases: list[str]) -> dict[str, float]:
