@@ -29,7 +29,8 @@ Metrics and what they are held against::
     baseline:markov order *     the strongest of the baselines that match
     model:LSTM                  another model on the same task, paired by seed
 
-Where chance or a baseline is not known, or the trial did not finish, the claim is ``not measured``.
+Where chance or a baseline is not known, or the trial did not finish, the claim is ``not measured``. That two models
+score alike says nothing where both may be guessing: with chance inside both intervals it is ``undecided``.
 """
 
 import math
@@ -253,47 +254,58 @@ def _weigh(
     claim: Claim, result: Mapping[str, Any], results: Iterable[Mapping[str, Any]]
 ) -> Evidence:
     values = per_seed(result, claim.metric)
-    reference, opponent, paired = math.nan, str(claim.against), False
+    reference, opponent, paired, guessing = math.nan, str(claim.against), False, False
     if not isinstance(claim.against, str):
         reference, opponent = float(claim.against), f"{claim.against:g}"
     elif claim.against.startswith("model:"):
         opponent, paired, reference = claim.against.removeprefix("model:"), True, 0.0
-        values = _difference(values, claim, opponent, result["task"], results)
+        other = _opponent(opponent, result["task"], results)
+        theirs = per_seed(other, claim.metric)
+        guessing = _guesses(claim.metric, result) and _guesses(claim.metric, other)
+        values = {seed: values[seed] - theirs[seed] for seed in values if seed in theirs}
     else:
         reference, opponent = _yardstick(claim, result)
     known = bool(values) and math.isfinite(reference)
     measured = summary(list(values.values())) if known else None
     verdict = _verdict(claim, measured, reference) if measured else "not measured"
+    if guessing and verdict == "holds" and _side(claim, 0.0, 0.0, 0.0) == "holds":
+        verdict = "undecided"
     if claim.possible and any(_side(claim, v, v, reference) == "holds" for v in values.values()):
         verdict = "holds"
     return Evidence(result["model"], result["task"], measured, reference, opponent, paired, verdict)
 
 
-def _difference(
-    values: dict[int, float],
-    claim: Claim,
-    opponent: str,
-    task: str,
-    results: Iterable[Mapping[str, Any]],
-) -> dict[int, float]:
-    for other in results:
-        if other["model"] == opponent and other["task"] == task:
-            theirs = per_seed(other, claim.metric)
-            return {seed: values[seed] - theirs[seed] for seed in values if seed in theirs}
-    return {}
+def _opponent(model: str, task: str, results: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What another model did on the same task; nothing where it has no result."""
+    return next((r for r in results if r["model"] == model and r["task"] == task), {})
+
+
+def _guesses(metric: str, result: Mapping[str, Any]) -> bool:
+    """Whether chance lies inside the interval of what a model scored."""
+    values = per_seed(result, metric)
+    if not values:
+        return False
+    found = summary(list(values.values()))
+    return found.low <= _chance(metric, result) <= found.high
+
+
+def _chance(metric: str, result: Mapping[str, Any]) -> float:
+    """What a memoryless predictor scores; NaN where that is not known."""
+    kind, *path = metric.split(":")
+    if kind == "probe":
+        return math.nan
+    try:
+        chance = (_longer(result, int(path[0])) if kind == "longer" else result)["chance"]
+    except (KeyError, StopIteration, ValueError):
+        return math.nan
+    return _number(chance.get(path[-1] if path else kind))
 
 
 def _yardstick(claim: Claim, result: Mapping[str, Any]) -> tuple[float, str]:
-    *prefix, metric = claim.metric.split(":")
     kind, _, pattern = str(claim.against).partition(":")
     if kind == "chance":
-        chance = result.get("chance", {})
-        if prefix and prefix[0] == "longer":
-            try:
-                chance = _longer(result, int(prefix[1]))["chance"]
-            except (KeyError, StopIteration, ValueError):
-                chance = {}
-        return _number(chance.get(metric)), "chance"
+        return _chance(claim.metric, result), "chance"
+    metric = claim.metric.rpartition(":")[2]
     scores = {
         name: value
         for name, score in result.get("baselines", {}).items()
