@@ -81,9 +81,13 @@ def _of_one_seed(
 ) -> tuple[Array, Array, Array]:
     """Outputs `[B, K, H]` at some steps, and the mean and, but for scale, covariance `[H, H]` of all read."""
     y = network.read(params, batch.x, lengths=batch.lengths, reset=batch.reset)[0].y
+    count = jnp.sum(read, dtype=y.dtype)
     # Padding says zero, so it adds to no sum.
-    mean = jnp.sum(y, axis=(0, 1)) / jnp.sum(read, dtype=y.dtype)
-    centred = jnp.where(read[..., None], y - mean, jnp.zeros_like(y)).reshape(-1, y.shape[-1])
+    mean = jnp.sum(y, axis=(0, 1)) / count
+    # Seen from one of them, states that never change are exactly zero, however their sum is rounded.
+    seen = jnp.where(read[..., None], y - y[0, 0], jnp.zeros_like(y))
+    centred = jnp.where(read[..., None], seen - jnp.sum(seen, axis=(0, 1)) / count, seen)
+    centred = centred.reshape(-1, y.shape[-1])
     # The rank is free of scale, and the squares that it is made of are not.
     unit = jnp.max(jnp.abs(centred))
     centred = centred / jnp.where(unit > 0, unit, jnp.ones_like(unit))
