@@ -55,6 +55,11 @@ def keep(folder: Path) -> None:
     compilation_cache.reset_cache()
 
 
+def forget() -> None:
+    """Drop all programs; who holds a `Compiler` keeps its own."""
+    _programs.clear()
+
+
 class Compiler:
     """Compiled functions of one user, by name, with the seconds they took to compile."""
 

@@ -28,8 +28,13 @@ import jax
 import pytest
 from hypothesis import settings
 
+from lstm_lab import compiled
+
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# Kept at once; they take about a megabyte each.
+MOST_PROGRAMS = 700
 
 # A first example compiles, so its time says nothing; derandomised, a failure is the same for all.
 settings.register_profile("lab", deadline=None, max_examples=20, derandomize=True)
@@ -67,3 +72,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         cell = parameters.get("cell")
         shared = item.path.name if cell is None else f"{item.path.parent} {type(cell).__name__}"
         item.add_marker(pytest.mark.xdist_group(shared))
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Forget what is compiled between files, before a worker holds gigabytes of it."""
+    kept = len(jax.devices()[0].client.live_executables())
+    if kept > MOST_PROGRAMS and (nextitem is None or nextitem.path != item.path):
+        compiled.forget()
+        jax.clear_caches()

@@ -76,7 +76,15 @@ def theirs(cell: Cell, make: Any, mapping: Any, given: Case) -> Answer:
     return answer(given.params, given.x)
 
 
-@pytest.mark.parametrize(("seed", "peer"), [*enumerate(PEERS), (5, "OptimizedLSTMCell")])
+CASES = [*enumerate(PEERS), (5, "OptimizedLSTMCell")]
+# One of each recurrence: full sequences through an LSTM, cut ones through the others.
+SAMPLE = [(0, "SimpleCell"), (4, "GRUCell"), (5, "OptimizedLSTMCell")]
+
+
+@pytest.mark.parametrize(
+    ("seed", "peer"),
+    [pytest.param(*c, marks=() if c in SAMPLE else pytest.mark.variant) for c in CASES],
+)
 def test_both_directions_agree_with_flax(peer: str, seed: int) -> None:
     cell, make, mapping = PEERS[peer]
     given = case(cell, seed, full=seed == 5)

@@ -179,7 +179,7 @@ def test_one_trace_serves_every_step_and_equal_config(task: Task) -> None:
     assert traces[task, BATCH] == 1
 
 
-@every_task_with_data
+@every_score
 def test_traced_and_untraced_batches_are_equal(task: Task) -> None:
     untraced = task.sample(task.load(), KEY, 5, BATCH)
     for a, b in zip(jax.tree.leaves(untraced), jax.tree.leaves(batch_of(task, 5)), strict=True):

@@ -82,7 +82,9 @@ def test_mnist_that_is_not_there_is_refused_before_anything_runs(
 ) -> None:
     monkeypatch.setenv("LSTM_LAB_DATA", str(tmp_path))
     for refuse in (SequentialDigits(28).validate, SequentialDigits(28).load):
-        with pytest.raises(AbsentError, match="any copy of the four idx files of MNIST"):
+        with pytest.raises(
+            AbsentError, match="`lstm-lab fetch mnist` takes it from the hub; any copy will do"
+        ):
             refuse()
     SequentialDigits(8).validate()
 

@@ -107,7 +107,7 @@ def test_z_and_r_are_kept_as_their_sum_where_nothing_else_is_read(read: Any, sum
 
     def gradient(adjoint: bool) -> Any:
         schedule = Sequential(adjoint=adjoint)
-        return jax.grad(lambda p, x: loss(cell, p, x, schedule), (0, 1))(params, x)
+        return jax.jit(jax.grad(lambda p, x: loss(cell, p, x, schedule), (0, 1)))(params, x)
 
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
