@@ -195,7 +195,7 @@ class _Errands:
         running = [job for _, job in self._running]
         if not running:
             return
-        self._watcher.finish(f"{self._parent.name}: {len(running)} jobs are asked to save and stop")
+        self._watcher.finish(f"{self._parent.name}: jobs asked to save and stop: {len(running)}")
         for job in running:
             job.cancel()
         end = time.monotonic() + GRACE

@@ -61,9 +61,10 @@ class Slurm(Cluster):
         if terms.limit is not None:
             # Starting and saving take their time as well.
             asked = {"timeout_min": math.ceil(terms.limit / 60) + 3, **asked}
+        requeues = {f"{self._cluster}_max_num_timeout": REQUEUES}
         try:
             executor = self._submitit.AutoExecutor(
-                parent / ".slurm", cluster=self._cluster, slurm_max_num_timeout=REQUEUES
+                parent / ".slurm", cluster=self._cluster, **requeues
             )
             executor.update_parameters(**asked)
         except (AssertionError, NameError, TypeError, ValueError) as error:

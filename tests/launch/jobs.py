@@ -119,7 +119,7 @@ def trainer(trial: Trial, parent: Path) -> int:
     def at_it() -> int:
         saved = any((directory / "checkpoints").glob("[0-9]*/manifest.json"))
         held = holder(directory) if saved else None
-        return int(held) if held and held.isdigit() and _alive(int(held)) else 0
+        return int(held) if held and held.isdigit() and _trains(int(held)) else 0
 
     return int(until(at_it))
 
@@ -129,9 +129,10 @@ def parent_of(process: int) -> int:
     return int(_stat(process)[1])
 
 
-def _alive(process: int) -> bool:
+def _trains(process: int) -> bool:
+    """Whether it is a living worker, and not one that notes down what became of another."""
     try:
-        return _stat(process)[0] != "Z"
+        return b"lstm_lab.launch.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
     except FileNotFoundError:
         return False
 

@@ -44,6 +44,7 @@ def cluster() -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="ray") as place, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         patch.setenv("RAY_TMPDIR", place)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         head = {"num_cpus": 0, "include_dashboard": False}
         there = Cluster(initialize_head=True, head_node_args=head)
         try:
@@ -132,7 +133,7 @@ def test_asked_to_stop_tasks_save_and_a_later_launcher_goes_on(
     terms = Terms(save_every=1)
     with meanwhile(ask):
         assert not outcomes(Ray(), [LONG], tmp_path, terms=terms, stop=stop, watcher=heard)
-    assert heard.lines == [f"{tmp_path.name}: 1 jobs are asked to save and stop"]
+    assert heard.lines == [f"{tmp_path.name}: jobs asked to save and stop: 1"]
     assert not (tmp_path / LONG.id / "failure.json").exists()
     assert not (tmp_path / LONG.id / "result.json").exists()
     outcomes(Ray(), [LONG], tmp_path)
