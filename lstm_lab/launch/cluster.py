@@ -1,9 +1,9 @@
 """On a cluster, whichever it is: groups go out as jobs, and what becomes of each comes back.
 
-A job is one group in a watched process (`Workers`) on some node. It asks for nothing but its request, and
-writes what it trains into the run directories: they lie on a file system that all nodes share, and whose `flock`
-holds between them. So a job may be lost at any time, with its process or its node. It is sent out again,
-`RETRIES` times, and goes on from the last checkpoint.
+A job is one group on some node (`lstm_lab.launch.job`). It needs nothing but its request, and writes what it trains
+into the run directories: they lie on a file system that all nodes share, and whose `flock` holds between them. So
+a job may be lost at any time, with its process or its node. It is sent out again, `RETRIES` times, and goes on
+from the last checkpoint.
 
 A launcher that was killed may leave jobs running. The next one finds their directories held, says so, and
 waits for them in place of running anything twice.
@@ -11,8 +11,6 @@ waits for them in place of running anything twice.
 
 import importlib
 import json
-import os
-import signal
 import time
 from abc import abstractmethod
 from collections import deque
@@ -22,11 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lstm_lab.errors import LabError, LockedError, LostError, StorageError, UsageError
+from lstm_lab.errors import LockedError, LostError, StorageError, UsageError
 from lstm_lab.launch.base import Group, Launcher, Outcome, Terms, note
-from lstm_lab.launch.messages import check, read_reply, read_request, reply, request
-from lstm_lab.launch.workers import Workers
-from lstm_lab.progress import Silent, Watcher
+from lstm_lab.launch.messages import check, read_reply, request
+from lstm_lab.progress import Watcher
 from lstm_lab.rundir import holder
 from lstm_lab.signals import Stop
 from lstm_lab.trial import Trial
@@ -54,7 +51,7 @@ class Job(Protocol):
         """Whether it has ended, one way or another."""
 
     def reply(self) -> str:
-        """What `answer` returned.
+        """What `lstm_lab.launch.job.answer` returned.
 
         Raises:
             LostError: it ended without.
@@ -78,13 +75,12 @@ class Cluster(Launcher):
         UsageError: fewer than none.
     """
 
-    # What the processes that run groups find in their environment.
-    environment: dict[str, str] = {}  # noqa: RUF012 - replaced as a whole, never changed
-
     def __init__(self, jobs: int) -> None:
         if jobs < 0:
             raise UsageError(f"jobs: {jobs}: give at least 1, or 0 for no limit")
         self.jobs = jobs
+        # What jobs find in their environment beside what is there.
+        self.environment: dict[str, str] = {}
 
     @abstractmethod
     def opened(self, parent: Path, terms: Terms) -> AbstractContextManager[Submit]:
@@ -104,8 +100,6 @@ class Cluster(Launcher):
         """Run groups of trials; see `Launcher.run`."""
         for trial in (trial for group in groups for trial in group):
             check(trial)
-        # Nodes start their processes elsewhere.
-        parent = Path(os.path.abspath(parent))
         with self.opened(parent, terms) as submit:
             errands = _Errands(groups, parent, watcher)
             try:
@@ -240,44 +234,6 @@ class _Errands:
             errand.group, errand.after = held, time.monotonic() + PAUSE
         else:
             self.left.remove(errand)
-
-
-def answer(text: str, stop: Stop) -> str:
-    """Run a group for a `Cluster`, on the node where this is called.
-
-    Args:
-        text: the request.
-        stop: asked whether to save and leave.
-
-    Returns:
-        As JSON the lines there are to say under "said", and under "outcomes" what became of each trial (see
-        `lstm_lab.launch.messages`), or under "lost" why that is not known.
-    """
-    asked = json.loads(text)
-    os.environ.update(asked["environment"])
-    group, parent, terms = read_request(asked)
-    kept = _Kept()
-    try:
-        outcomes = [outcome for _, outcome in Workers(1).run([group], parent, terms, stop, kept)]
-    except LabError as error:
-        outcomes = [error] * len(group)
-    stopped = {128 + signum for signum in Stop.signals}
-    lost = [str(outcome) for outcome in outcomes if isinstance(outcome, LostError)]
-    if not outcomes or any(getattr(outcome, "exit_code", 0) in stopped for outcome in outcomes):
-        name = signal.Signals(stop.signum or signal.SIGTERM).name
-        lost.append(f"{name}: its job was asked to stop")
-    told: dict[str, Any] = {"lost": lost[0]} if lost else {"outcomes": reply(outcomes)}
-    return json.dumps({"said": kept.lines, **told})
-
-
-class _Kept(Silent):
-    """Keeps the lines that stay on."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def finish(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def package(name: str, extra: str) -> Any:

@@ -44,10 +44,12 @@ def request(group: Group, parent: Path, terms: Terms) -> dict[str, Any]:
         parent: the directory that holds the trials' own.
         terms: how.
     """
+    # Whoever is asked may have started in another directory.
+    cache = str(terms.cache.absolute()) if terms.cache else None
     return {
         "trials": [to_json(trial) for trial in group],
-        "parent": str(parent),
-        "terms": {**asdict(terms), "cache": str(terms.cache) if terms.cache else None},
+        "parent": str(parent.absolute()),
+        "terms": {**asdict(terms), "cache": cache},
     }
 
 

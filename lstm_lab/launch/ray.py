@@ -14,7 +14,8 @@ from typing import Any
 
 from lstm_lab.errors import LostError, UsageError, one_line
 from lstm_lab.launch.base import Terms
-from lstm_lab.launch.cluster import Cluster, Job, Submit, answer, package
+from lstm_lab.launch.cluster import Cluster, Job, Submit, package
+from lstm_lab.launch.job import answer
 from lstm_lab.signals import PatientStop
 
 # What a group may ask for, of the options of Ray's tasks.

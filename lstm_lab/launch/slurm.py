@@ -16,7 +16,8 @@ from typing import Any
 
 from lstm_lab.errors import LostError, UsageError, one_line
 from lstm_lab.launch.base import Terms
-from lstm_lab.launch.cluster import Cluster, Job, Submit, answer, package
+from lstm_lab.launch.cluster import Cluster, Job, Submit, package
+from lstm_lab.launch.job import answer
 from lstm_lab.signals import PatientStop
 
 # How often a job may run into SLURM's time limit and be requeued; each time it goes on where it was.
