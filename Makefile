@@ -43,11 +43,11 @@ $(READY): requirements.lock pyproject.toml
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-peers: $(PEERS) ## Add PyTorch and Keras, for parity tests
+peers: $(PEERS) ## Add PyTorch, Keras, submitit and Ray, for the tests that need them
 
 $(PEERS): $(READY)
 	@sed -n '/^[^ #]/s/ *\\$$//p' requirements.lock > $(PINS)
-	$(PIP) install --quiet --constraint $(PINS) --no-build-isolation --editable '.[bench]'
+	$(PIP) install --quiet --constraint $(PINS) --no-build-isolation --editable '.[bench,slurm,ray]'
 	@touch $@
 
 # Exit code 8 says that some trials failed: the report shows which, and the code is passed on.

@@ -2,7 +2,8 @@
 
     lstm-lab run FILE [FILE ...] [--full] [--smoke] [--out DIR] [--cache DIR] [--cells NAME ...]
                           [--tasks NAME ...] [--sweep FIELD VALUE ...] [--jobs N] [--time-limit SECONDS]
-                          [--only ID] [--data-dir DIR] [any field of the experiment]
+                          [--launcher local|slurm|ray] [--resources KEY=VALUE ...] [--only ID]
+                          [--data-dir DIR] [any field of the experiment]
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--seed N]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
@@ -26,7 +27,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_origin
 
 from lstm_lab.errors import LabError, UsageError, one_line
 from lstm_lab.options import (
@@ -148,16 +149,18 @@ def _run_options(words: list[str]) -> tuple[RunOptions, list[str]]:
     own: list[str] = []
     rest: list[str] = []
     names = {"--" + f.name.replace("_", "-"): f.type for f in fields(RunOptions)}
-    takes_value = False
+    takes_value = takes_more = False
     for word in words:
         name, equals, _ = word.partition("=")
         if word.startswith("--"):
             mine = name.replace("_", "-") in names
-            takes_value = mine and not equals and names[name.replace("_", "-")] is not bool
+            kind = names.get(name.replace("_", "-"))
+            takes_more = get_origin(kind) is tuple
+            takes_value = mine and not equals and kind is not bool
             (own if mine else rest).append(word)
         else:
             (own if takes_value else rest).append(word)
-            takes_value = False
+            takes_value = takes_value and takes_more
     help_wanted = {"-h", "--help"} & set(rest)
     if help_wanted:
         print("options of the run, then those of the experiment:\n")
@@ -210,7 +213,8 @@ def _run_one(
             terms=terms,
             launcher=_launcher(options),
             only=options.only,
-            forecast=options.full,
+            # How fast this machine is says nothing of a cluster.
+            forecast=options.full and options.launcher == "local",
         )
 
 
@@ -219,27 +223,52 @@ def _launcher(options: RunOptions) -> "Launcher":
     from lstm_lab.launch.here import Here
     from lstm_lab.launch.workers import Workers
 
-    limit = options.time_limit
+    limit, local = options.time_limit, options.launcher == "local"
+    jobs = 1 if options.jobs is None else options.jobs
     if limit is not None and not limit > 0:
         raise UsageError(f"time-limit: {limit}: give more than 0 seconds")
-    if options.jobs == 1 and limit is None:
+    if local and options.resources:
+        raise UsageError("resources: this machine gives what it has: add --launcher slurm or ray")
+    if local and jobs == 1 and limit is None:
         return Here()
     import jax
 
     from lstm_lab.devices import use_all_cores
 
     if os.environ.get("LSTM_LAB_COORDINATOR"):
-        raise UsageError("jobs: this is one of several processes that run together: give --jobs 1")
+        raise UsageError(
+            "jobs, launcher: this is one of several processes that run together: give --jobs 1 and no --launcher"
+        )
+    if not local:
+        return _cluster(options)
     use_all_cores()
     if jax.default_backend() != "cpu":
-        if options.jobs > 1 or limit is not None:
+        if jobs > 1 or limit is not None:
             raise UsageError(
                 "jobs, time-limit: an accelerator belongs to one process, and nobody watches over that: "
                 "give --jobs 1 and no --time-limit"
             )
         return Here()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Workers(options.jobs or cores or 1)
+    return Workers(jobs or cores or 1)
+
+
+def _cluster(options: RunOptions) -> "Launcher":
+    """The cluster on which trials are to run."""
+    import jax
+
+    from lstm_lab.launch.cluster import resources
+
+    # Nothing is computed here, and an accelerator of this machine may be wanted by one of the jobs.
+    jax.config.update("jax_platforms", "cpu")
+    jobs, asked = options.jobs or 0, resources(options.resources)
+    if options.launcher == "ray":
+        from lstm_lab.launch.ray import Ray
+
+        return Ray(jobs, asked)
+    from lstm_lab.launch.slurm import Slurm
+
+    return Slurm(jobs, asked)
 
 
 def _load(path: Path) -> ModuleType:

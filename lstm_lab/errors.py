@@ -7,7 +7,7 @@ The command line prints it as ``error: <message>`` on stderr; only ``--debug`` s
 code meaning
 ==== ==========================================================================
 0    done
-1    a defect in lstm_lab itself            in a sweep, of one trial: :class:`CrashError`
+1    a defect in lstm_lab itself            in a sweep, of one trial: :class:`CrashError`, :class:`LostError`
 2    usage or configuration                  :class:`UsageError`
 3    data                                    :class:`DataError`
 4    checkpoint                              :class:`CheckpointError`
@@ -110,6 +110,10 @@ class StorageError(LabError):
 
 class CrashError(LabError):
     """Raised for a trial that ended by a defect, or whose process was killed; others go on."""
+
+
+class LostError(CrashError):
+    """Raised for a trial whose process ended before it could say why: another may fare better."""
 
 
 class OutOfTimeError(LabError):

@@ -17,8 +17,12 @@ class RunOptions:
         allow_nonbitwise: resume even where versions, code or devices have changed since.
         cache: directory that keeps compiled programs for the next start, writable by nobody else;
             LSTM_LAB_CACHE where not given, none where neither is.
-        jobs: trials that run at once, each in a process with its share of the cores; 0 for one per core. 1 stays
-            in this process and gives it all of them.
+        jobs: trials that run at once, each in a process with its share of the cores; 0 for one per core. 1, as
+            where not given, stays in this process and gives it all of them. On a cluster: the jobs that are there at
+            once, without a limit where not given or 0.
+        launcher: where trials run: this machine, or a cluster that shares OUT with it.
+        resources: what each job asks the cluster for, KEY=VALUE ...: submitit's parameters for SLURM, such as
+            timeout_min=60 cpus_per_task=4 slurm_partition=long; for Ray those of its tasks, such as num_cpus=4.
         time_limit: seconds after which a trial is stopped and the next one begins; none where not given.
         only: those trials alone whose id contains this.
         data_dir: directory with the files of tasks that need some; LSTM_LAB_DATA where not given.
@@ -30,7 +34,9 @@ class RunOptions:
     save_every: float = 60.0
     allow_nonbitwise: bool = False
     cache: Path | None = None
-    jobs: int = 1
+    jobs: int | None = None
+    launcher: Literal["local", "slurm", "ray"] = "local"
+    resources: tuple[str, ...] = ()
     time_limit: float | None = None
     only: str = ""
     data_dir: Path | None = None

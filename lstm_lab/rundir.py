@@ -61,15 +61,12 @@ class RunDirectory:
         with writing(self.path):
             make_directory(self.path)
             lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            if other := _lock(lock):
                 os.close(lock)
                 raise LockedError(
-                    f"run directory {self.path}: held by process {holder}: "
+                    f"run directory {self.path}: held by process {other}: "
                     "wait until it ends, or stop it, then run the same command again"
-                ) from None
+                )
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             self._lock = lock
@@ -168,6 +165,34 @@ class RunDirectory:
             StorageError: it cannot be written.
         """
         write_json(self.path / "failure.json", {**fields, "status": status, "reason": reason})
+
+
+def holder(path: Path) -> str | None:
+    """Who holds a run directory.
+
+    Args:
+        path: the directory, which need not be there.
+
+    Returns:
+        The number of a process, or "unknown"; None where nobody does.
+    """
+    try:
+        lock = os.open(path / ".lock", os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        return _lock(lock)
+    finally:
+        os.close(lock)
+
+
+def _lock(file: int) -> str | None:
+    """Take a lock, until its file is closed; the process that has it, where another does."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
+    return None
 
 
 class Onlooker(RunDirectory):

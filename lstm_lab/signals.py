@@ -13,12 +13,14 @@ class Stop:
     Python runs signal handlers in the main thread only; enter it there.
     """
 
+    signals: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
+
     def __init__(self) -> None:
         self.signum: int | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in self.signals:
             self._before[signum] = signal.signal(signum, self._remember)
         return self
 
@@ -47,3 +49,23 @@ class Stop:
             f"{name}: {where}: run the same command again to go on",
             signum=self.signum or signal.SIGTERM,
         )
+
+
+class PatientStop(Stop):
+    """One that no second signal kills: whoever asks says it in several ways at once, and ends by itself what lasts.
+
+    Args:
+        more: signals that it remembers beside the usual.
+
+    Attributes:
+        received: all that came while it was entered; `signum` is the first.
+    """
+
+    def __init__(self, *more: int) -> None:
+        super().__init__()
+        self.signals = (*Stop.signals, *more)
+        self.received: list[int] = []
+
+    def _remember(self, signum: int, frame: FrameType | None) -> None:
+        self.received.append(signum)
+        self.signum = self.received[0]

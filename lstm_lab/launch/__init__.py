@@ -1,1 +1,1 @@
-"""Where trials run: in this process, or in several that this one watches over."""
+"""Where trials run: in this process, in several that this one watches over, or on a cluster."""

@@ -2,14 +2,14 @@
 
     python -m lstm_lab.launch.worker CORES      such as 0,1: the cores it may use
 
-One JSON object a line. A request is `{"trials": [...], "parent": ..., "terms": {...}}`; the replies to it are
-`{"say": line}` while it runs, and `{"outcomes": [...]}` at the end, each outcome the exit code and message of
-an error, or null where there is a result on the disk. When whoever asks is gone, so is the worker, at once:
-what it was at goes on from the last checkpoint.
+One JSON object a line. To a request (`lstm_lab.launch.messages`) the replies are `{"say": line}` while it runs,
+and `{"outcomes": [...]}` at the end. When whoever asks is gone, so is the worker, at once: what it was at goes on
+from the last checkpoint.
 """
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,12 +17,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TextIO
 
-from lstm_lab.config import from_json
 from lstm_lab.errors import LabError
-from lstm_lab.launch.base import Terms
 from lstm_lab.launch.here import run_group
+from lstm_lab.launch.messages import read_request, reply
 from lstm_lab.progress import Silent
-from lstm_lab.signals import Stop
+from lstm_lab.signals import PatientStop
 
 
 class _Relay(Silent):
@@ -32,10 +31,10 @@ class _Relay(Silent):
         self._replies = replies
 
     def finish(self, line: str) -> None:
-        _reply(self._replies, say=line)
+        _say(self._replies, say=line)
 
 
-def _reply(replies: TextIO, **content: Any) -> None:
+def _say(replies: TextIO, **content: Any) -> None:
     replies.write(json.dumps(content) + "\n")
     replies.flush()
 
@@ -56,6 +55,9 @@ def _requests() -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Answer requests until there are no more."""
+    # A scheduler signals every process of a job, but what follows is for whoever asks to say.
+    for signum in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(signum, signal.SIG_IGN)
     cores = [int(core) for core in sys.argv[1].split(",")]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
@@ -68,27 +70,18 @@ def main() -> None:
     use_all_cores()
     kept: Path | None = None
     for request in _requests():
-        terms = Terms(**request["terms"])
+        trials, parent, terms = read_request(request)
         if terms.cache is not None and terms.cache != kept:
             from lstm_lab.compiled import keep
 
-            keep(Path(terms.cache))
+            keep(terms.cache)
             kept = terms.cache
-        trials = [from_json(trial) for trial in request["trials"]]
-        with Stop() as stop:
+        with PatientStop() as stop:
             try:
-                outcomes = run_group(trials, Path(request["parent"]), terms, stop, _Relay(replies))
+                outcomes = run_group(trials, parent, terms, stop, _Relay(replies))
             except LabError as error:
                 outcomes = [error] * len(trials)
-        _reply(
-            replies,
-            outcomes=[
-                {"code": outcome.exit_code, "reason": str(outcome)}
-                if isinstance(outcome, LabError)
-                else None
-                for outcome in outcomes
-            ],
-        )
+        _say(replies, outcomes=reply(outcomes))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
-from lstm_lab.config import from_json, to_json
-from lstm_lab.errors import CrashError, LabError, OutOfTimeError, StorageError, UsageError, one_line
+from lstm_lab.errors import LostError, OutOfTimeError, UsageError, one_line
 from lstm_lab.launch.base import Group, Launcher, Outcome, Terms, note
+from lstm_lab.launch.messages import check, read_reply, request
 from lstm_lab.progress import Watcher
 from lstm_lab.signals import Stop
 from lstm_lab.trial import Trial
@@ -53,7 +52,7 @@ class Workers(Launcher):
     ) -> Iterator[tuple[Trial, Outcome]]:
         """Run groups of trials; see `Launcher.run`."""
         for trial in (trial for group in groups for trial in group):
-            _check(trial)
+            check(trial)
         left = deque(groups)
         jobs = min(self.jobs, len(groups))
         with contextlib.ExitStack() as opened:
@@ -77,19 +76,6 @@ class Workers(Launcher):
                     outcomes = worker.look()
                     if outcomes is not None and not worker.interrupted:
                         yield from zip(group, outcomes, strict=True)
-
-
-def _check(trial: Trial) -> None:
-    """Refuse what another process could not rebuild from its picture."""
-    try:
-        same = from_json(to_json(trial)) == trial
-    except LabError:
-        same = False
-    if not same:
-        raise UsageError(
-            f"jobs: {trial.model.label} on {trial.task.label}: is made of a class that other processes do "
-            "not know: put its file into lstm_lab, or give --jobs 1"
-        )
 
 
 def _shares(jobs: int) -> list[list[int]]:
@@ -127,16 +113,11 @@ class _Worker:
         """Hand it a group."""
         self.group, self._parent, self._terms = group, parent, terms
         self._begun, self._asked, self._why = time.monotonic(), None, ""
-        request = {
-            "trials": [to_json(trial) for trial in group],
-            "parent": str(parent),
-            "terms": {**asdict(terms), "cache": str(terms.cache) if terms.cache else None},
-        }
         process = self._start()
         assert process.stdin is not None
         # One that has died since its last group is found out by `look`.
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.write(json.dumps(request(group, parent, terms)).encode() + b"\n")
             process.stdin.flush()
 
     def look(self) -> list[Outcome] | None:
@@ -187,7 +168,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=self._said,
                 # NumPy's products would spin a thread on every core of the machine.
-                env={**os.environ, "OPENBLAS_NUM_THREADS": str(len(self._cores))},
+                env={"OPENBLAS_NUM_THREADS": str(len(self._cores)), **os.environ},
                 start_new_session=True,
             )
             assert self._process.stdout is not None
@@ -212,16 +193,10 @@ class _Worker:
 
     def _outcome(self, trial: Trial, reply: dict[str, Any] | None) -> Outcome:
         """What one of its replies says of a trial."""
-        if reply is None:
-            path = self._parent / trial.id / "result.json"
-            return json.loads(path.read_text("utf-8"))
-        if self._why == "out of time" and reply["code"] == 128 + signal.SIGTERM:
+        late = self._why == "out of time"
+        if late and reply is not None and reply["code"] == 128 + signal.SIGTERM:
             return self._too_long(trial)
-        if reply["code"] == StorageError.exit_code:
-            raise StorageError(reply["reason"])
-        error = LabError(reply["reason"])
-        error.exit_code = reply["code"]
-        return error
+        return read_reply(reply, self._parent / trial.id)
 
     def _dead(self, trial: Trial) -> Outcome:
         """What is to say of a trial whose process has ended without a word of it."""
@@ -233,7 +208,7 @@ class _Worker:
         )
         self._said.seek(0)
         last = self._said.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
-        error = CrashError(f"its process ended {how}" + (f": {one_line(last)}" if last else ""))
+        error = LostError(f"its process ended {how}" + (f": {one_line(last)}" if last else ""))
         if not self.interrupted:
             note(trial, self._parent, "crashed", str(error))
         return error
