@@ -17,7 +17,11 @@ from lstm_lab.unroll import unroll
 pytestmark = pytest.mark.usefixtures("optimised")
 
 # The tests do without these to be sooner done; a user's program has them, and it is the one to be counted.
-AS_USERS = {"xla_cpu_use_fusion_emitters": True} if "XLA_FLAGS" in os.environ else {}
+AS_USERS: dict[str, str | bool] = (
+    {"xla_cpu_use_fusion_emitters": True}
+    if "fusion_emitters" in os.environ.get("XLA_FLAGS", "")
+    else {}
+)
 
 # Different from each other and from every multiple that occurs, so that a shape tells what it is.
 B, T, D, H = 3, 41, 17, 5
