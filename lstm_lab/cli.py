@@ -4,7 +4,9 @@
                           [--tasks NAME ...] [--sweep FIELD VALUE ...] [--jobs N] [--time-limit SECONDS]
                           [--launcher local|slurm|ray] [--resources KEY=VALUE ...] [--only ID]
                           [--data-dir DIR] [any field of the experiment]
-    lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--seed N]
+    lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--min-p X]
+                          [--typical X] [--repetition X] [--beam N] [--samples N] [--stop TEXT ...] [--novelty]
+                          [--seed N]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
@@ -295,21 +297,11 @@ def _generate(words: list[str]) -> None:
     )
     if not _is_path(words):
         raise UsageError("generate: no run: name a run directory, such as runs/text/<trial>")
-    from lstm_lab.text.sampling import Sampling
+    from lstm_lab.text.compose import compose
 
-    sampling = Sampling(options.temperature, options.top_k, options.top_p)
-    sampling.validate()
-    if options.length < 1:
-        raise UsageError(f"length: {options.length}: give at least 1 symbol")
-    from lstm_lab.text.writer import Writer
-
-    writer = Writer(Path(words[0]), options.weights, options.of_seed)
-    pieces = writer.write(options.prompt, options.length, sampling, options.seed)
-    sys.stdout.write(options.prompt)
-    for piece in pieces:
+    for piece in compose(Path(words[0]), options):
         sys.stdout.write(piece)
         sys.stdout.flush()
-    sys.stdout.write("\n")
 
 
 def _is_path(words: list[str]) -> bool:

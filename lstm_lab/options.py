@@ -44,14 +44,21 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class GenerateOptions:
-    """Continue a prompt with a trained network, character by character.
+    """Continue a prompt with a trained network, symbol by symbol.
 
     Attributes:
-        prompt: what to continue.
-        length: symbols to write.
-        temperature: 0 takes the likeliest symbol, 1 draws as the network predicts.
+        prompt: what to continue; - for what is on stdin.
+        length: symbols to write, at most.
+        temperature: 0 takes the likeliest symbol, 1 draws as the network predicts; 0.8 where not given.
         top_k: draw among the k likeliest symbols only.
         top_p: draw among the likeliest symbols that together reach this probability.
+        min_p: draw among the symbols at least this many times as likely as the likeliest.
+        typical: draw among the symbols of nearly average surprise that together reach this probability.
+        repetition: by how much to reduce the logits of symbols that were there before, such as 1.2.
+        beam: follow so many texts at once and write the likeliest, in place of drawing.
+        samples: texts to write, in one batch.
+        stop: strings at which a text ends.
+        novelty: say on stderr how much of the text is copied from what was trained on, and of unseen text.
         seed: of the draw; the same seed writes the same text.
         weights: the network's best on held-out text, or its last.
         of_seed: which of the run's seeds writes.
@@ -59,9 +66,16 @@ class GenerateOptions:
 
     prompt: str = "\n"
     length: int = 500
-    temperature: float = 0.8
+    temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
+    min_p: float | None = None
+    typical: float | None = None
+    repetition: float = 1.0
+    beam: int | None = None
+    samples: int = 1
+    stop: tuple[str, ...] = ()
+    novelty: bool = False
     seed: int = 0
     weights: Literal["best", "last"] = "best"
     of_seed: int = 0

@@ -1,7 +1,9 @@
 """The command line: every mistake is one line and a code, and what it prints can be relied on."""
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -113,6 +115,8 @@ def test_a_file_that_is_no_experiment(tmp_path: Path, capsys: Capture) -> None:
         (["--temperature", "nan"], "temperature"),
         (["--length", "0"], "length"),
         (["--top-k", "0"], "top"),
+        (["--repetition", "0"], "repetition: got 0.0"),
+        (["--beam", "3", "--top-k", "5"], "beam: it draws nothing: leave --top-k out"),
         (["--weights", "worst"], "worst"),
         ([], "no run there"),
     ],
@@ -192,6 +196,42 @@ def test_generate_repeats_itself_with_a_seed(generate: Callable[..., str]) -> No
 def test_temperature_zero_needs_no_seed(generate: Callable[..., str]) -> None:
     greedy = [generate("--temperature", "0", "--seed", seed) for seed in "12"]
     assert greedy[0] == greedy[1]
+
+
+def test_several_texts_are_one_batch_and_read_one_after_the_other(
+    generate: Callable[..., str],
+) -> None:
+    said = generate("--prompt", "to ", "--samples", "3", "--min-p", "0.01", "--repetition", "1.1")
+    parts = re.split(r"^--- (\d) of 3\n", said, flags=re.MULTILINE)[1:]
+    assert parts[::2] == ["1", "2", "3"]
+    assert all(len(text) == len("to ") + 40 + 1 for text in parts[1::2])
+    assert len(set(parts[1::2])) == 3
+
+
+def test_a_text_ends_at_a_stop_and_the_likeliest_needs_no_seed(
+    generate: Callable[..., str],
+) -> None:
+    whole = generate("--prompt", "to ", "--temperature", "0", "--length", "20")
+    stop = whole[8:10]
+    short = generate("--prompt", "to ", "--temperature", "0", "--length", "20", "--stop", stop)
+    assert short == whole[: 3 + whole[3:].index(stop)] + "\n"
+    assert generate("--prompt", "to ", "--beam", "1", "--length", "20") == whole
+
+
+def test_a_prompt_is_read_from_stdin_and_copies_are_counted(
+    written: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    words = ["generate", str(written), "--length", "20", "--prompt", "-", "--novelty"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"to be"), "ascii"))
+    assert execute(words) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("to be")
+    copied, unseen = said.err.splitlines()
+    assert copied.startswith("copied from what was trained on: at most ")
+    # The corpus says one thing over and over: all that is unseen was there before.
+    assert "at most 20 characters in a row" in unseen
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"to \xff")))
+    assert "byte 3 of stdin is not UTF-8" in refusal(words, 2, capsys)
 
 
 def test_generate_names_what_it_cannot_read(written: Path, capsys: Capture) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from lstm_lab.probe.base import Probe
 from lstm_lab.tasks.base import Task
 from lstm_lab.tasks.text import Text
-from lstm_lab.text.sampling import Sampling, generate
+from lstm_lab.text.sampling import Apply, Sampling, generate
 
 if TYPE_CHECKING:
     from lstm_lab.model import Model
@@ -55,7 +55,13 @@ class TextSample(Probe):
 
 
 def write(
-    network: "Network", params: Any, prompt: np.ndarray, length: int, sampling: Sampling, seed: int
+    network: "Network",
+    params: Any,
+    prompt: np.ndarray,
+    length: int,
+    sampling: Sampling,
+    seed: int,
+    samples: int = 1,
 ) -> Any:
     """Continue a prompt with one network.
 
@@ -66,14 +72,22 @@ def write(
         length: symbols to draw.
         sampling: how each is chosen.
         seed: of the draw.
+        samples: texts B, all after the same prompt.
 
     Returns:
-        An iterator over ids `[1, t]`, as they are drawn.
+        An iterator over ids `[B, t]`, as they are drawn.
     """
+
+    carry = network.initial_carry(params, samples)
+    prompts = np.broadcast_to(prompt, (samples, len(prompt)))
+    key = jax.random.key(seed)
+    return generate(reader(network, params), carry, prompts, length, sampling, key)
+
+
+def reader(network: "Network", params: Any) -> Apply:
+    """One seed's network as `text.sampling` wants it."""
 
     def read(params: Any, tokens: jax.Array, carry: Any) -> tuple[Any, jax.Array]:
         return network.apply(params, tokens, carry=carry)
 
-    carry = network.initial_carry(params, 1)
-    model = jax.tree_util.Partial(read, params)
-    return generate(model, carry, prompt[None], length, sampling, jax.random.key(seed))
+    return jax.tree_util.Partial(read, params)

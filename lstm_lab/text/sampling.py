@@ -1,14 +1,20 @@
 """Drawing text from a model's logits: how one symbol is chosen, and how a long text is generated.
 
-`warp` reshapes the distribution, in this order::
+`warp` reshapes the distribution, in this order, each step with the probabilities that the last has left::
 
-    temperature tau   logits / tau             tau < 1 sharpens, tau > 1 flattens; 0 is the argmax
-    top k             the k likeliest symbols
-    top p             the fewest likeliest symbols that together reach probability p
+    repetition   logit / theta where positive, logit * theta where negative, of every symbol read or drawn
+    temperature  logits / tau      tau < 1 sharpens, tau > 1 flattens; 0 is the argmax
+    top k        the k likeliest symbols
+    top p        the fewest likeliest symbols that together reach probability p
+    min p        the symbols at least min_p times as likely as the likeliest
+    typical      the fewest symbols whose surprise is nearest the entropy, that together reach probability typical
 
-Top p ("nucleus") is Holtzman, Buys, Du, Forbes and Choi (2020), "The curious case of neural text
-degeneration", ICLR, section 3.1; its probabilities are those left by temperature and top k. Of
-equal logits the lower id is the likelier.
+Of equal logits the lower id is the likelier. Sources: repetition, Keskar, McCann, Varshney, Xiong and Socher (2019),
+"CTRL", arXiv:1909.05858, section 4.1, which divides by theta whatever the sign: that would make a symbol with a
+negative logit likelier, so it is multiplied here, as is usual. Top p ("nucleus"), Holtzman, Buys, Du, Forbes and Choi
+(2020), "The curious case of neural text degeneration", ICLR, section 3.1. Min p, Nguyen, Baker, Neo, Roush, Kirsch and
+Shwartz-Ziv (2024), "Turning up the heat", arXiv:2407.01082. Typical, Meister, Pimentel, Wiher and Cotterell (2023),
+"Locally typical sampling", TACL 11.
 
 `generate` reads the prompt in one call and then carries the state from symbol to symbol, so a text
 of N symbols costs N steps. It never goes over the history again.
@@ -40,11 +46,17 @@ class Sampling:
         temperature: divides the logits; 0 always takes the likeliest symbol.
         top_k: how many of the likeliest symbols may be drawn; None for all.
         top_p: probability, in (0, 1], that the symbols that may be drawn must reach; None for 1.
+        min_p: how likely, in (0, 1], a symbol must be beside the likeliest to be drawn; None for all.
+        typical: probability, in (0, 1], that the symbols nearest the entropy must reach; None for 1.
+        repetition: by how much the logits of symbols that were there before are reduced; 1 for not at all.
     """
 
     temperature: float = 0.8
     top_k: int | None = None
     top_p: float | None = None
+    min_p: float | None = None
+    typical: float | None = None
+    repetition: float = 1.0
 
     def validate(self, size: int | None = None) -> None:
         """Refuse settings that choose no symbol.
@@ -63,9 +75,15 @@ class Sampling:
         if self.top_k is not None and not 1 <= self.top_k <= (size or self.top_k):
             most = f"1 to {size}, the vocabulary" if size else "1 or more"
             raise UsageError(f"top_k: got {self.top_k!r}, wanted {most}: leave it out for all")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
+        for name in ("top_p", "min_p", "typical"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                raise UsageError(
+                    f"{name}: got {value!r}, wanted more than 0 and at most 1: leave it out for all"
+                )
+        if not 0 < self.repetition < float("inf"):
             raise UsageError(
-                f"top_p: got {self.top_p!r}, wanted more than 0 and at most 1: leave it out for all"
+                f"repetition: got {self.repetition!r}, wanted a finite number above 0: try 1.2, or 1 for none"
             )
 
 
@@ -91,16 +109,48 @@ def warp(logits: Array, sampling: Sampling) -> Array:
         temperature = min(max(sampling.temperature, tiny), 1 / tiny)
         logits = logits / jnp.float32(temperature)
     order = jnp.argsort(logits, axis=-1, descending=True, stable=True)
-    rank = jnp.argsort(order, axis=-1)
     if top_k is not None:
-        logits = jnp.where(rank < top_k, logits, -jnp.inf)
+        logits = jnp.where(jnp.argsort(order, axis=-1) < top_k, logits, -jnp.inf)
     if sampling.top_p is not None and sampling.top_p < 1:
-        p = jnp.take_along_axis(jax.nn.softmax(logits), order, axis=-1)
-        before = jnp.cumsum(p, axis=-1) - p
-        # The likeliest stays however small top_p is.
-        kept = (before < jnp.float32(sampling.top_p)).at[..., 0].set(True)
-        logits = jnp.where(jnp.take_along_axis(kept, rank, axis=-1), logits, -jnp.inf)
+        logits = _reaching(sampling.top_p, logits, order)
+    if sampling.min_p is not None:
+        # The largest logit is 0, so this is a ratio of probabilities; the likeliest stays even where log rounds up.
+        logits = jnp.where(logits >= min(np.log(sampling.min_p), 0.0), logits, -jnp.inf)
+    if sampling.typical is not None and sampling.typical < 1:
+        surprise = -jax.nn.log_softmax(logits)
+        p = jnp.exp(-surprise)
+        entropy = jnp.sum(jnp.where(p > 0, p * surprise, 0.0), axis=-1, keepdims=True)
+        nearest = jnp.argsort(jnp.abs(surprise - entropy), axis=-1, stable=True)
+        logits = _reaching(sampling.typical, logits, nearest)
+        # The likeliest may have gone.
+        logits = logits - logits.max(axis=-1, keepdims=True)
     return logits
+
+
+def _reaching(share: float, logits: Array, order: Array) -> Array:
+    """Keep the fewest symbols that, taken in an order, together reach a probability; the first always."""
+    p = jnp.take_along_axis(jax.nn.softmax(logits), order, axis=-1)
+    before = jnp.cumsum(p, axis=-1) - p
+    kept = (before < jnp.float32(share)).at[..., 0].set(True)
+    rank = jnp.argsort(order, axis=-1)
+    return jnp.where(jnp.take_along_axis(kept, rank, axis=-1), logits, -jnp.inf)
+
+
+def penalise(logits: Array, seen: Array, repetition: float) -> Array:
+    """Make symbols that were there before less likely.
+
+    Args:
+        logits: float [..., V].
+        seen: which symbols were, bool [..., V].
+        repetition: theta, above 0; below 1 they become likelier.
+
+    Returns:
+        Logits [..., V].
+    """
+    if repetition == 1:
+        return logits
+    theta = jnp.asarray(repetition, logits.dtype)
+    return jnp.where(seen, jnp.where(logits > 0, logits / theta, logits * theta), logits)
 
 
 def sample(key: Array, logits: Array, sampling: Sampling) -> Array:
@@ -165,13 +215,19 @@ def generate(
     model = apply if isinstance(apply, Partial) else Partial(apply)
     carry, logits = _read(model, jnp.asarray(prompt, jnp.int32), carry)
     sampling.validate(logits.shape[-1])
-    return _draw_all(model, carry, logits, length, sampling, key, min(chunk, length))
+    seen = np.zeros(logits.shape, bool)
+    np.put_along_axis(seen, prompt, True, axis=-1)
+    state = carry, logits, jnp.asarray(seen)
+    return _draw_all(model, state, length, sampling, key, min(chunk, length))
+
+
+State = tuple[Carry, Array, Array]
+"""The carry, the logits [B,V] of the next symbol, and which symbols were there before, bool [B,V]."""
 
 
 def _draw_all(
     model: Apply,
-    carry: Carry,
-    logits: Array,
+    state: State,
     length: int,
     sampling: Sampling,
     key: Array,
@@ -179,8 +235,8 @@ def _draw_all(
 ) -> Iterator[np.ndarray]:
     """Yield chunks; separate from `generate`, whose errors are raised at the call."""
     for start in range(0, length, chunk):
-        carry, logits, ids, sound = _draw(
-            model, carry, logits, key, jnp.int32(start), sampling=sampling, chunk=chunk
+        state, ids, sound = _draw(
+            model, state, key, jnp.int32(start), sampling=sampling, chunk=chunk
         )
         wanted = min(chunk, length - start)
         if not (usable := np.asarray(sound)[:wanted]).all():
@@ -203,28 +259,21 @@ def _read(model: Apply, prompt: Array, carry: Carry) -> tuple[Carry, Array]:
 
 @partial(jax.jit, static_argnames=("sampling", "chunk"))
 def _draw(
-    model: Apply,
-    carry: Carry,
-    logits: Array,
-    key: Array,
-    start: Array,
-    *,
-    sampling: Sampling,
-    chunk: int,
-) -> tuple[Carry, Array, Array, Array]:
-    """Draw a chunk: carry, logits [B,V], ids [B,chunk], and which steps had sound logits."""
+    model: Apply, state: State, key: Array, start: Array, *, sampling: Sampling, chunk: int
+) -> tuple[State, Array, Array]:
+    """Draw a chunk: the state after it, ids [B,chunk], and which steps had sound logits."""
 
-    def step(
-        state: tuple[Carry, Array], i: Array
-    ) -> tuple[tuple[Carry, Array], tuple[Array, Array]]:
-        carry, logits = state
+    def step(state: State, i: Array) -> tuple[State, tuple[Array, Array]]:
+        carry, logits, seen = state
         # -inf is a symbol ruled out; NaN, +inf and a row of -inf are a model that has diverged.
         sound = jnp.isfinite(logits.max(axis=-1)).all()
-        ids = sample(jax.random.fold_in(key, i), logits, sampling)
+        reduced = penalise(logits, seen, sampling.repetition)
+        ids = sample(jax.random.fold_in(key, i), reduced, sampling)
         carry, after = model(ids[:, None], carry)
-        return (carry, after[:, -1]), (ids, sound)
+        return (carry, after[:, -1], seen | jax.nn.one_hot(ids, seen.shape[-1], dtype=bool)), (
+            ids,
+            sound,
+        )
 
-    (carry, logits), (ids, sound) = jax.lax.scan(
-        step, (carry, logits), start + jnp.arange(chunk, dtype=jnp.int32)
-    )
-    return carry, logits, ids.T, sound
+    state, (ids, sound) = jax.lax.scan(step, state, start + jnp.arange(chunk, dtype=jnp.int32))
+    return state, ids.T, sound

@@ -1,18 +1,24 @@
 """Writing with a trained network: a run directory becomes something that continues prompts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import tee
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import numpy as np
 
 from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.config import from_json
 from lstm_lab.errors import CheckpointError, DataError, UsageError
-from lstm_lab.probe.text_sample import write
+from lstm_lab.probe.text_sample import reader, write
 from lstm_lab.rundir import RunDirectory
 from lstm_lab.tasks.text import Text
+from lstm_lab.text.beam import beam_search
 from lstm_lab.text.sampling import Sampling
+from lstm_lab.text.stops import Until
+from lstm_lab.text.vocabulary import Vocabulary
 from lstm_lab.train import Network, Program
 from lstm_lab.trial import Trial
 
@@ -55,24 +61,65 @@ class Writer:
             )
         return trial
 
-    def write(self, prompt: str, length: int, sampling: Sampling, seed: int) -> Iterator[str]:
+    def write(
+        self,
+        prompt: str,
+        length: int,
+        sampling: Sampling,
+        seed: int,
+        samples: int = 1,
+        stops: Sequence[str] = (),
+    ) -> Iterator[tuple[str, ...]]:
         """Continue a prompt, handing out text as it is drawn.
 
         Args:
             prompt: what to continue; every character must be known to the run's vocabulary.
-            length: symbols to write.
+            length: symbols to write, at most.
             sampling: how each is chosen.
             seed: of the draw.
+            samples: texts that are written at once.
+            stops: strings at which a text ends; they are not part of it.
+
+        Yields:
+            What each of the texts goes on with, which may be nothing.
 
         Raises:
-            UsageError: the prompt is empty or holds an unknown character.
+            UsageError: the prompt is empty or holds an unknown character, or a stop is empty.
+            CheckpointError: there is nothing to load.
+        """
+        if samples < 1:
+            raise UsageError(f"samples: {samples}: give at least 1")
+        if "" in stops:
+            raise UsageError("stop: got nothing, wanted a string of at least one character")
+        vocabulary = self.task.vocabulary()
+        ids = vocabulary.encode(prompt)
+        network, params = self._network()
+        drawn = write(network, params, ids, length, sampling, seed, samples)
+        return _until(stops, vocabulary, drawn, samples)
+
+    def search(self, prompt: str, length: int, width: int) -> str:
+        """Continue a prompt with the likeliest text that a beam finds.
+
+        Args:
+            prompt: as for `write`.
+            length: symbols to write.
+            width: texts that are followed at once.
+
+        Raises:
+            UsageError: the prompt is empty or holds an unknown character, or the width is none.
             CheckpointError: there is nothing to load.
         """
         vocabulary = self.task.vocabulary()
         ids = vocabulary.encode(prompt)
         network, params = self._network()
-        pieces = write(network, params, ids, length, sampling, seed)
-        return vocabulary.stream(piece[0] for piece in pieces)
+        carry = network.initial_carry(params, 1)
+        best, _ = beam_search(reader(network, params), carry, ids, length, width)
+        return vocabulary.decode(best)
+
+    def corpus(self) -> tuple[str, str]:
+        """The text that was trained on, and that which was not."""
+        vocabulary, data = self.task.vocabulary(), self.task.load()
+        return vocabulary.decode(data["train"]), vocabulary.decode(data["validation"])
 
     def _network(self) -> tuple[Network, Any]:
         """Load the network with its parameters."""
@@ -86,6 +133,24 @@ class Writer:
         arrays = found[1]
         params = arrays["best"] if self.weights == "best" else arrays["state"].params
         return program.network, jax.tree.map(lambda leaf: leaf[self.seed], params)
+
+
+def _until(
+    stops: Sequence[str], vocabulary: Vocabulary, drawn: Iterable[np.ndarray], samples: int
+) -> Iterator[tuple[str, ...]]:
+    """Decode texts side by side, each until it stops; end when all have."""
+    ends = [Until(stops) for _ in range(samples)]
+    texts = [vocabulary.stream(row) for row in _rows(drawn, samples)]
+    for pieces in zip(*texts, strict=True):
+        yield tuple(end(piece) for end, piece in zip(ends, pieces, strict=True))
+        if all(end.stopped for end in ends):
+            return
+    yield tuple(end.rest() for end in ends)
+
+
+def _rows(drawn: Iterable[np.ndarray], samples: int) -> list[Iterator[np.ndarray]]:
+    """The rows of ids [B,t], each as an iterator of its own over what all share."""
+    return [map(itemgetter(row), each) for row, each in enumerate(tee(drawn, samples))]
 
 
 def find_run(path: Path) -> Path:

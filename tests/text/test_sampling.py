@@ -13,7 +13,7 @@ from jax import Array
 from jax.tree_util import Partial
 
 from lstm_lab.errors import NonFiniteError, UsageError
-from lstm_lab.text.sampling import Sampling, generate, sample, warp
+from lstm_lab.text.sampling import Sampling, generate, penalise, sample, warp
 
 V = 7
 LOGITS = st.lists(st.floats(-50, 50, width=32), min_size=V, max_size=V)
@@ -107,6 +107,10 @@ def test_draws_have_the_warped_odds() -> None:
         (Sampling(float("inf")), "temperature: got inf"),
         (Sampling(top_k=0), "top_k: got 0"),
         (Sampling(top_k=V + 1), f"top_k: got {V + 1}, wanted 1 to {V}"),
+        (Sampling(min_p=1.5), "min_p: got 1.5, wanted more than 0"),
+        (Sampling(typical=0.0), "typical: got 0.0"),
+        (Sampling(repetition=0.0), "repetition: got 0.0, wanted a finite number above 0"),
+        (Sampling(repetition=float("nan")), "repetition: got nan"),
         (Sampling(top_p=0.0), "top_p: got 0.0"),
         (Sampling(top_p=1.1), "top_p: got 1.1"),
         (Sampling(top_p=float("nan")), "top_p: got nan"),
@@ -233,3 +237,53 @@ def test_a_diverged_model_is_reported_with_the_symbol(bad: float) -> None:
     with pytest.raises(NonFiniteError, match="symbol 4 ") as caught:
         next(drawn)
     assert (caught.value.step, caught.value.tensor) == (4, "logits")
+
+
+@given(LOGITS, st.floats(0.01, 1.0))
+def test_min_p_keeps_what_is_likely_beside_the_likeliest(logits: list[float], p: float) -> None:
+    ratios = np.exp(np.array(logits, np.float64) - max(logits))
+    assume(np.abs(ratios - p)[ratios < 1].min(initial=1) > 1e-5)
+    got = warp(jnp.array(logits, jnp.float32), Sampling(1.0, min_p=p))
+    assert kept(got) == set(np.flatnonzero(ratios >= p).tolist())
+
+
+@given(LOGITS, st.floats(0.01, 0.99))
+def test_typical_keeps_the_fewest_of_average_surprise_that_reach_it(
+    logits: list[float], share: float
+) -> None:
+    array = np.array(logits, np.float64)
+    p = np.exp(array - array.max()) / np.exp(array - array.max()).sum()
+    surprise = np.log(np.exp(array - array.max()).sum()) - (array - array.max())
+    distance = np.abs(surprise - np.sum(p * surprise))
+    order = np.argsort(distance, kind="stable")
+    reached = np.cumsum(p[order])
+    # Within rounding, either order and either set is right.
+    assume(np.diff(distance[order]).min() > 1e-3)
+    assume(np.abs(reached - share).min() > 1e-5)
+    want = order[: int(np.searchsorted(reached, share)) + 1]
+    got = warp(jnp.array(logits, jnp.float32), Sampling(1.0, typical=share))
+    assert kept(got) == set(want.tolist())
+    assert float(got.max()) == 0
+
+
+def test_what_was_read_or_drawn_is_reduced_on_either_side_of_zero() -> None:
+    logits = jnp.array([[2.0, -2.0, 1.0]])
+    seen = jnp.array([[True, True, False]])
+    assert penalise(logits, seen, 2.0).tolist() == [[1.0, -4.0, 1.0]]
+    assert penalise(logits, seen, 1.0) is logits
+
+
+def test_repetition_leads_through_all_symbols_before_one_comes_again() -> None:
+    def model(tokens: Array, carry: Array) -> tuple[Array, Array]:
+        return carry, jnp.broadcast_to(jnp.linspace(1.0, 2.0, V), (*tokens.shape, V))
+
+    def drawn(repetition: float) -> list[int]:
+        sampling = Sampling(0.0, repetition=repetition)
+        pieces = generate(
+            model, jnp.zeros(2), np.array([[0], [3]]), V - 1, sampling, jax.random.key(0), chunk=4
+        )
+        return np.concatenate(list(pieces), axis=1)[1].tolist()
+
+    assert drawn(1.0) == [V - 1] * (V - 1)
+    # The prompt's symbol, 3, is the last choice.
+    assert sorted(drawn(10.0)) == sorted(set(range(V)) - {3})
