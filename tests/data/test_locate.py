@@ -17,7 +17,7 @@ FILE = Known("set/part-one", hashlib.sha256(CONTENT).hexdigest(), "any copy will
 def test_a_file_is_found_in_a_collection_and_in_its_own_folder(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(gzip.compress(CONTENT) if name.endswith(".gz") else CONTENT)
+    path.write_bytes(gzip.compress(CONTENT, mtime=0) if name.endswith(".gz") else CONTENT)
     assert locate(FILE, tmp_path) == path
     assert read(FILE, tmp_path) == CONTENT
 
@@ -47,7 +47,13 @@ def test_another_file_of_that_name_is_refused_with_both_hashes(tmp_path: Path, n
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", CONTENT, gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:12] + b"\xff" * 30]
+    "raw",
+    [
+        b"",
+        CONTENT,
+        gzip.compress(CONTENT, mtime=0)[:-9],
+        gzip.compress(CONTENT, mtime=0)[:12] + b"\xff" * 30,
+    ],
 )
 def test_a_broken_gz_is_refused(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "part-one.gz"
