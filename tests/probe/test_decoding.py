@@ -69,10 +69,10 @@ def test_noise_decodes_to_chance_and_explains_nothing() -> None:
 def test_the_penalty_is_that_of_the_best_fits_without_each_example(
     noise: float, chosen: int
 ) -> None:
-    N, H = 24, 10
-    X, asked = RNG.normal(size=(N, H)), RNG.normal(size=(5, H))
+    N, H, rng = 24, 10, np.random.default_rng(1)
+    X, asked = rng.normal(size=(N, H)), rng.normal(size=(5, H))
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    Y = X @ RNG.normal(size=(H, 2)) + noise * RNG.normal(size=(N, 2)) + 5
+    Y = X @ rng.normal(size=(H, 2)) + noise * rng.normal(size=(N, 2)) + 5
 
     def fit(rows: np.ndarray, penalty: float) -> np.ndarray:
         """With an intercept that is free: a column of ones of no penalty."""
