@@ -93,7 +93,7 @@ class Writer:
             raise UsageError("stop: got nothing, wanted a string of at least one character")
         vocabulary = self.task.vocabulary()
         ids = vocabulary.encode(prompt)
-        network, params = self._network()
+        network, params = self.network()
         drawn = write(network, params, ids, length, sampling, seed, samples)
         return _until(stops, vocabulary, drawn, samples)
 
@@ -111,7 +111,7 @@ class Writer:
         """
         vocabulary = self.task.vocabulary()
         ids = vocabulary.encode(prompt)
-        network, params = self._network()
+        network, params = self.network()
         carry = network.initial_carry(params, 1)
         best, _ = beam_search(reader(network, params), carry, ids, length, width)
         return vocabulary.decode(best)
@@ -121,8 +121,15 @@ class Writer:
         vocabulary, data = self.task.vocabulary(), self.task.load()
         return vocabulary.decode(data["train"]), vocabulary.decode(data["validation"])
 
-    def _network(self) -> tuple[Network, Any]:
-        """Load the network with its parameters."""
+    def network(self) -> tuple[Network, Any]:
+        """Load what was trained.
+
+        Returns:
+            The network, and the chosen seed's parameters.
+
+        Raises:
+            CheckpointError: there is nothing to load.
+        """
         program = Program(self.trial)
         template = program.template()
         found = Checkpoints(self.run.checkpoints).latest(
