@@ -88,8 +88,14 @@ def write(
 
 def reader(network: "Network", params: Any) -> Apply:
     """One seed's network as `text.sampling` wants it."""
+    return jax.tree_util.Partial(_Reader(network), params)
 
-    def read(params: Any, tokens: jax.Array, carry: Any) -> tuple[Any, jax.Array]:
-        return network.apply(params, tokens, carry=carry)
 
-    return jax.tree_util.Partial(read, params)
+@dataclass(frozen=True)
+class _Reader:
+    """A function that equals every other one of its network, so that all share what is compiled."""
+
+    network: "Network"
+
+    def __call__(self, params: Any, tokens: jax.Array, carry: Any) -> tuple[Any, jax.Array]:
+        return self.network.apply(params, tokens, carry=carry)
