@@ -116,7 +116,7 @@ class Text(Classification):
         """Such as "Text pydoc length 100", with the tokeniser where it is not characters."""
         units = {"character": "", "byte": "bytes", "word": "words", "subword": "subwords"}
         size = self.vocabulary_size or (SUBWORDS if self.unit == "subword" else None)
-        rare = f"from {self.cutoff} on" if self.cutoff > 1 else ""
+        rare = f"seen {self.cutoff} times" if self.cutoff > 1 else ""
         words = (corpus_name(self.corpus), size, units.get(self.unit), rare)
         return f"Text {' '.join(str(word) for word in words if word)} length {self.length}"
 
