@@ -266,7 +266,7 @@ def test_a_test_part_and_the_most_to_hold_out_are_cut_from_the_end(tmp_path: Pat
 def test_baselines_of_a_long_corpus_count_its_last_symbols(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lstm_lab.tasks.text.COUNTED", 400)
+    monkeypatch.setattr("lstm_lab.text.baselines.COUNTED", 400)
     task = Text(corpus=text_file(tmp_path, "ab" * 500 + "cd" * 500), length=4)
     scores = task.baselines(task.load())
     assert scores["markov order 0, last 400 symbols"]["bits"] == pytest.approx(1, abs=0.01)

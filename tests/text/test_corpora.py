@@ -16,7 +16,8 @@ import pytest
 
 from lstm_lab.errors import DataError, UsageError
 from lstm_lab.tasks.text import Text
-from lstm_lab.text.corpora import END, WHOLE, Corpus, corpus_name, open_corpus, split, survey
+from lstm_lab.text.corpora import END, Corpus, corpus_name, open_corpus, split, survey
+from lstm_lab.text.find import WHOLE
 
 ODD = "\ufeffone\r\ntwo\u2028three\x85four\rfive \U0001f40d\ttail without newline"
 
