@@ -230,7 +230,6 @@ class Run:
             "solved_at": trial.solved_at,
             "solved_step": [None if step < 0 else step for step in record.solved_step.tolist()],
             "best": {trial.task.metric: record.best.tolist(), "step": record.best_step.tolist()},
-            "chance": trial.task.chance,
             "solved": trial.task.solved,
             "optimizer": to_json(trial.optimizer),
             **measured,

@@ -43,7 +43,7 @@ class TextSample(Probe):
         task = network.task
         assert isinstance(task, Text)
         vocabulary = task.vocabulary()
-        prompt = np.asarray(data["validation"])[: self.prompt]
+        prompt = np.asarray(data["validation"])[: self.prompt].astype(np.int32)
         first = jax.tree.map(lambda leaf: leaf[0], params)
         pieces = write(network, first, prompt, self.length, self.sampling, self.seed)
         return {
