@@ -26,6 +26,7 @@ _OPTIONAL: dict[str, type] = {
     "solved": dict,
     "optimizer": dict,
     "elsewhere": list,
+    "published": dict,
 }
 # The largest whole number that every format a report is written in can hold.
 _LARGEST = 2**53
@@ -66,6 +67,7 @@ def check(result: dict[str, Any]) -> None:
     if not result["seeds"] or result["metric"] not in result["final"]:
         raise ValueError(f"result.json: final: no {result['metric']} of any seed")
     _check_scores(result, len(result["seeds"]))
+    _check_published(result["published"])
     for place, examined in enumerate(result["elsewhere"]):
         _check_elsewhere(f"elsewhere.{place}", examined, len(result["seeds"]))
     for name, moments in result["probes"].items():
@@ -119,6 +121,21 @@ def _check_elsewhere(where: str, examined: object, seeds: int) -> None:
         _numbers(f"{where}.scores.{name}", column, (seeds,))
     if examined["metric"] not in scores:
         raise ValueError(f"result.json: {where}.scores: no {examined['metric']}")
+
+
+def _check_published(published: dict[str, Any]) -> None:
+    """What others have published of the same training; empty for nothing."""
+    if not published:
+        return
+    kinds = {"name": str, "source": str, "every": int, "values": list, "running": bool}
+    for name, kind in kinds.items():
+        if not isinstance(published.get(name), kind):
+            raise ValueError(
+                f"result.json: published.{name}: got {type(published.get(name)).__name__}"
+            )
+    if published["every"] < 1:
+        raise ValueError(f"result.json: published.every: got {published['every']}")
+    _numbers("published.values", published["values"], (len(published["values"]),), finite=True)
 
 
 def _check_probe(where: str, name: str, probe: dict[str, Any], seeds: int) -> None:
