@@ -1,6 +1,7 @@
 """A sample of what a trained network writes."""
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
@@ -46,9 +47,10 @@ class TextSample(Probe):
         prompt = np.asarray(data["validation"])[: self.prompt].astype(np.int32)
         first = jax.tree.map(lambda leaf: leaf[0], params)
         pieces = write(network, first, prompt, self.length, self.sampling, self.seed)
+        texts = vocabulary.stream(chain((prompt,), (piece[0] for piece in pieces)))
         return {
-            "prompt": vocabulary.decode(prompt),
-            "text": "".join(vocabulary.stream(piece[0] for piece in pieces)),
+            "prompt": next(texts),
+            "text": "".join(texts),
             "temperature": self.sampling.temperature,
             "seed": self.seed,
         }

@@ -196,15 +196,17 @@ def corpus_name(spec: str) -> str:
 
 
 def head(pieces: Iterable[str], characters: int) -> Iterator[str]:
-    """Return the beginning of a text.
+    """Return the beginning of a text, as far as the last space of so many characters.
 
-    >>> list(head(["abc", "def", "ghi"], 4))
-    ['abc', 'd']
+    >>> list(head(["abc", "de fgh", "ijk"], 8))
+    ['abc', 'de']
     """
     for piece in pieces:
-        if characters <= 0:
+        if len(piece) >= characters:
+            at = piece.rfind(" ", 0, characters)
+            yield piece[: at if at >= 0 else characters]
             return
-        yield piece[:characters]
+        yield piece
         characters -= len(piece)
 
 

@@ -116,7 +116,9 @@ class Table:
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         from datasets import load_dataset
+        from datasets.utils.logging import CRITICAL, set_verbosity
 
+        set_verbosity(CRITICAL)  # what is wrong is said below
         kind = TABLES[Path(self.path).suffix.lower()]
         # "NA" and nothing are texts.
         how = {"keep_default_na": False} if kind == "csv" else {}
