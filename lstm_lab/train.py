@@ -97,7 +97,7 @@ class Network:
         """
         model = nnx.merge(self.graph, params)
         reading = model.read(x, **call)
-        return reading, model.answer(reading)
+        return reading, model.answer(reading, call.get("key"))
 
     @property
     def widths(self) -> list[tuple[int, ...]]:
