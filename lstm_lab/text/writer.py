@@ -138,7 +138,7 @@ class Writer:
         if found is None:
             raise CheckpointError(f"{self.run.path}: no checkpoint yet: train it first")
         arrays = found[1]
-        params = arrays["best"] if self.weights == "best" else arrays["state"].params
+        params = arrays["best"] if self.weights == "best" else program.examined(arrays["state"])
         return program.network, jax.tree.map(lambda leaf: leaf[self.seed], params)
 
 
