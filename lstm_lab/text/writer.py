@@ -28,7 +28,7 @@ class Writer:
 
     Args:
         path: the run directory, or one that holds a single text run.
-        weights: the best on held-out text, or the last.
+        weights: the best on held-out text, or the last, which averaged SGD means of several.
         seed: which of the run's seeds.
 
     Raises:
