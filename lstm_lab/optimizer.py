@@ -38,13 +38,13 @@ class Average(NamedTuple):
 
     Attributes:
         mean: what is examined: the mean of the iterates, or the newest before the trigger.
-        count: iterates in it, int32; 0 before the trigger.
+        iterates: how many it is the mean of, int32; 0 before the trigger.
         recent: the newest n held-out losses, `[n]`, the oldest first; infinite before there are n.
         best: the least of all older ones.
     """
 
     mean: Any
-    count: "Array"
+    iterates: "Array"
     recent: "Array"
     best: "Array"
 
@@ -170,9 +170,9 @@ class Optimizer:
         import jax.numpy as jnp
 
         *rest, average = opt_state
-        worse = (average.count == 0) & (loss > average.best)
+        worse = (average.iterates == 0) & (loss > average.best)
         heard = average._replace(
-            count=jnp.where(worse, 1, average.count),
+            iterates=jnp.where(worse, 1, average.iterates),
             recent=jnp.append(average.recent[1:], loss),
             best=jnp.minimum(average.best, average.recent[0]),
         )
@@ -215,13 +215,13 @@ def _average(nonmonotone: int) -> "optax.GradientTransformation":
         return Average(mean, jnp.zeros((), jnp.int32), unknown, unknown[0])
 
     def update(updates: Any, state: Average, params: Any = None) -> tuple[Any, Average]:
-        count = jnp.where(state.count > 0, state.count + 1, 0)
-        share = 1 / jnp.maximum(count, 1)
+        iterates = jnp.where(state.iterates > 0, state.iterates + 1, 0)
+        share = 1 / jnp.maximum(iterates, 1)
 
         def onward(mean: "Array", new: "Array") -> "Array":
-            return jnp.where(count > 0, mean + (new - mean) * share.astype(mean.dtype), new)
+            return jnp.where(iterates > 0, mean + (new - mean) * share.astype(mean.dtype), new)
 
         mean = jax.tree.map(onward, state.mean, optax.apply_updates(params, updates))
-        return updates, state._replace(mean=mean, count=count)
+        return updates, state._replace(mean=mean, iterates=iterates)
 
     return optax.GradientTransformation(init, update)

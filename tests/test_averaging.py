@@ -30,7 +30,8 @@ RATE, EVERY = 0.1, 3
 
 def oracle(gradients: np.ndarray, losses: list[float], n: int) -> np.ndarray:
     """The network to be examined after each step, as algorithm 1 of the paper has it; w_0 = 1."""
-    w, iterates, logs, trigger, shown = 1.0, [1.0], [], None, []
+    w, iterates, trigger, shown = 1.0, [1.0], None, []
+    logs: list[float] = []
     for k, gradient in enumerate(gradients, start=1):
         w -= RATE * gradient
         iterates.append(w)
@@ -108,7 +109,7 @@ def test_each_seed_triggers_by_itself_and_takes_the_steps_of_sgd() -> None:
         plain.axis.take(beside.params),
     )
     # The second's third loss is the first above the least but for the newest: then 6 more iterates.
-    np.testing.assert_array_equal(program.axis.take(average(state).count), [0, 7])
+    np.testing.assert_array_equal(program.axis.take(average(state).iterates), [0, 7])
     shown = program.axis.take(program.examined(state))
     for leaf, last, third in zip(*map(jax.tree.leaves, (shown, kept[-1], kept[2])), strict=True):
         np.testing.assert_array_equal(leaf[0], last[0])
@@ -168,7 +169,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_scores_best_weights_and_the_writer_s_are_those_of_the_average(whole: Path) -> None:
     state, best = last(whole)
-    assert (average(state).count > 1).any()
+    assert (average(state).iterates > 1).any()
     program = Program(TINY)
     everyone = np.ones(2, bool)
     scores = program.examine(program.axis.put(average(state).mean), everyone)["loss"]
@@ -188,7 +189,7 @@ def test_scores_best_weights_and_the_writer_s_are_those_of_the_average(whole: Pa
 
 
 def test_a_resumed_run_averages_the_same_iterates(whole: Path, tmp_path: Path) -> None:
-    triggered = 24 - int(average(last(whole)[0]).count.max()) + 1
+    triggered = 24 - int(average(last(whole)[0]).iterates.max()) + 1
     assert 2 < triggered < 22
     for step in (triggered - 2, triggered, triggered + 2):
         watcher = StopAt(step)

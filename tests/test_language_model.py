@@ -12,7 +12,7 @@ from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.errors import UsageError
 from lstm_lab.model import Model
-from lstm_lab.modules import Recurrent, SequenceModel
+from lstm_lab.modules import Recurrent, SequenceModel, Stack
 from lstm_lab.size import FlopBudget, Hidden, ParameterBudget, count, flops
 from lstm_lab.tasks.copy_memory import CopyMemory
 from lstm_lab.tasks.recall import Recall
@@ -30,6 +30,7 @@ def built(model: Model, d_hidden: int = E) -> SequenceModel:
 
 def test_a_tied_output_is_the_product_with_the_embedding() -> None:
     model = built(Model(Elman(), embedding=E, tied=True))
+    assert model.bias is not None
     model.bias[...] = jnp.arange(V, dtype=jnp.float32)
     reading = model.read(TOKENS)
     assert isinstance(model.embed, nnx.Embed)
@@ -41,6 +42,7 @@ def test_its_gradient_is_the_sum_of_both_uses() -> None:
     """Tied, one matrix stands twice; untied with the same numbers, each use has a gradient of its own."""
     tied, free = (built(Model(Elman(), embedding=E, tied=t)) for t in (True, False))
     assert free.head is not None
+    assert isinstance(tied.embed, nnx.Embed)
     free.head.kernel[...] = tied.embed.embedding[...].T
 
     def slope(model: SequenceModel) -> Any:
@@ -163,4 +165,5 @@ def test_output_dropout_of_a_sequence_s_one_answer() -> None:
 def test_a_width_is_that_of_the_lower_layers() -> None:
     model = Model(Elman(), layers=3, embedding=E, tied=True)
     stack = built(model, Hidden(12).width(model, TEXT)).body
+    assert isinstance(stack, Stack)
     assert [layer.d_out for layer in stack.layers] == [12, 12, E]

@@ -68,9 +68,9 @@ def test_the_losses_are_those_of_the_published_rule(
     start = jax.tree.map(lambda leaf: leaf[1], params)
     task, W = network.task, PROBE.window
 
-    def loss(params: Any, ids: np.ndarray, carry: Any) -> tuple[Any, Any]:
-        batch = Batch(ids[:, :-1], ids[:, 1:], np.ones(ids[:, 1:].shape, bool))
-        after, outputs = network.apply(params, jnp.asarray(batch.x), carry=carry)
+    def loss(params: Any, ids: jax.Array, carry: Any) -> tuple[Any, Any]:
+        batch = Batch(ids[:, :-1], ids[:, 1:], jnp.ones(ids[:, 1:].shape, bool))
+        after, outputs = network.apply(params, batch.x, carry=carry)
         return task.loss(outputs, batch).mean(), after
 
     slope = jax.jit(jax.value_and_grad(loss, has_aux=True))
