@@ -44,6 +44,7 @@ _PROBE_NUMBERS = {
     "gradients": ("decades",),
     "state": ("mean", "rank", "rank_fraction"),
     "decoding": ("horizon", "censored"),
+    "dynamic_evaluation": ("static", "dynamic"),
 }
 
 
@@ -143,8 +144,14 @@ def _check_probe(where: str, name: str, probe: dict[str, Any], seeds: int) -> No
         _check_lyapunov(where, probe, seeds)
     if name == "retention":
         _check_retention(where, probe, seeds)
-    if name not in _PROBE_ROWS:
-        return
+    if name in _PROBE_ROWS:
+        _check_rows(where, name, probe, seeds)
+    for field in _PROBE_NUMBERS.get(name, ()):
+        _numbers(f"{where}.{field}", probe.get(field), (seeds,))
+
+
+def _check_rows(where: str, name: str, probe: dict[str, Any], seeds: int) -> None:
+    """A row per seed, over an axis; and what else the panel of such a probe stands on."""
     rows, axis = _PROBE_ROWS[name]
     if not isinstance(probe.get(axis), list):
         raise ValueError(f"result.json: {where}.{axis}: got {type(probe.get(axis)).__name__}")
@@ -157,8 +164,6 @@ def _check_probe(where: str, name: str, probe: dict[str, Any], seeds: int) -> No
         shape = (seeds, int(probe["layers"]))
         _numbers(f"{where}.parameter_norm", probe.get("parameter_norm"), shape)
     _numbers(f"{where}.{rows}", probe.get(rows), (*shape, length))
-    for field in _PROBE_NUMBERS.get(name, ()):
-        _numbers(f"{where}.{field}", probe.get(field), (seeds,))
     if name == "decoding":
         _numbers(f"{where}.chance", probe.get("chance"), (), finite=True)
         if probe.get("measure") not in ("accuracy", "r2"):
