@@ -3,19 +3,66 @@
 How wide is the experiment's to say, see `lstm_lab.size`.
 """
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from lstm_lab.cells.base import Layer
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.errors import UsageError
-from lstm_lab.tasks.base import Task
 from lstm_lab.unroll import Schedule, Sequential
 
 if TYPE_CHECKING:
     from jax import Array
 
     from lstm_lab.modules import SequenceModel
+
+
+class Interface(Protocol):
+    """What a network must know of what it is asked: a `Task`, or `Widths` where no task is at hand."""
+
+    @property
+    def d_in(self) -> int:
+        """Features of an input, D, or how many tokens there are."""
+
+    @property
+    def d_out(self) -> int:
+        """Outputs of the dense head."""
+
+    @property
+    def per_step(self) -> bool:
+        """Whether there is an output per step, or one per sequence."""
+
+    @property
+    def tokens(self) -> bool:
+        """Whether inputs are tokens, or features."""
+
+    @property
+    def label(self) -> str:
+        """A short name."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """An `Interface` by itself: what is left of a task where the network goes elsewhere.
+
+    Attributes:
+        d_in: features of an input, D, or how many tokens there are.
+        d_out: outputs of the dense head.
+        per_step: whether there is an output per step, or one per sequence.
+        tokens: whether inputs are tokens, or features.
+        label: of the task.
+    """
+
+    d_in: int
+    d_out: int
+    per_step: bool
+    tokens: bool
+    label: str
+
+    @classmethod
+    def of(cls, task: Interface) -> "Widths":
+        """Those of a task."""
+        return cls(**{field.name: getattr(task, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -85,7 +132,7 @@ class Model:
         }
         return self.name or ", ".join([self.cell.label, *(part for part, so in said.items() if so)])
 
-    def build(self, task: Task, d_hidden: int, key: "Array") -> "SequenceModel":
+    def build(self, task: Interface, d_hidden: int, key: "Array") -> "SequenceModel":
         """Draw a network for a task.
 
         Args:
