@@ -1,5 +1,6 @@
 """The static half of a network: what is left of it when its parameters are taken out."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -51,6 +52,11 @@ class Architecture:
         reading = model.read(x, **call)
         return reading, model.answer(reading)
 
+    def params(self, named: Mapping[str, Any]) -> Any:
+        """The parameters of which `by_path` made names."""
+        structure = jax.tree.structure(self.shapes)
+        return jax.tree.unflatten(structure, [named[name] for name in by_path(self.shapes)])
+
     @property
     def widths(self) -> list[tuple[int, ...]]:
         """The shape of each parameter, in order."""
@@ -60,3 +66,13 @@ class Architecture:
     def parameters(self) -> int:
         """How many there are."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.shapes))
+
+
+def by_path(tree: Any) -> dict[str, Any]:
+    """The leaves of parameters or of a carry by name, such as `body.layers.0.params.W` or `0.h`, in order."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves]
+    # Flax wraps each parameter in a node of one leaf.
+    return {
+        name.removesuffix(".value"): leaf for name, (_, leaf) in zip(names, leaves, strict=True)
+    }
