@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
 from lstm_lab.errors import DataError, UsageError
@@ -14,7 +16,9 @@ from lstm_lab.text import subwords as module
 from lstm_lab.text.subwords import LETTERS, SubwordVocabulary
 from lstm_lab.text.vocabulary import ByteVocabulary
 
-CORPUS = "It is the low, the lower and the lowest; they'll follow.\r\n\r\n  é 😀 naïve\n" * 4
+CORPUS = (
+    "It is the low, the lower and the lowest; they'll follow.\r\n\r\n  é 😀 naïve .\x1c .\x1c\n" * 4
+)
 VOCABULARY = SubwordVocabulary.of(CORPUS, size=290)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
@@ -24,6 +28,15 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 def test_every_text_comes_back(text: str) -> None:
     assert VOCABULARY.decode(VOCABULARY.encode(text)) == text
     assert b"".join(VOCABULARY.symbols[i] for i in VOCABULARY.encode(text)) == text.encode()
+
+
+@given(TEXTS | st.text(" \n\t\x1c\x85\u2028.'thelow", max_size=60))
+@example("a .\x1cb")  # white space to Python, and no end of a word to the pattern of GPT-2
+def test_the_ids_are_those_of_the_library_on_the_whole_text(text: str) -> None:
+    names = dict.fromkeys([*LETTERS, *map("".join, VOCABULARY.merges)])
+    library = Tokenizer(BPE({name: i for i, name in enumerate(names)}, VOCABULARY.merges))
+    library.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    assert VOCABULARY.encode(text).tolist() == library.encode(text).ids
 
 
 def test_learning_twice_gives_the_same() -> None:
