@@ -58,7 +58,8 @@ class GenerateOptions:
         beam: follow so many texts at once and write the likeliest, in place of drawing.
         samples: texts to write, in one batch.
         stop: strings at which a text ends.
-        novelty: say on stderr how much of the text is copied from what was trained on, and of unseen text.
+        novelty: say on stderr how much of the text is copied from what was trained on, and of unseen text;
+            needs the corpus, as nothing else does.
         seed: of the draw; the same seed writes the same text.
         weights: the network's best on held-out text, or its last.
         of_seed: which of the run's seeds writes.

@@ -173,8 +173,10 @@ class Sitting:
         ]
         trained = time.monotonic()
         data = jax.device_get(program.data)
+        task = self.trial.task
+        chance = task.conclude(task.chance, task.test_data(data))
         params = self._moments(state)
-        baselines = self.trial.task.baselines(data)
+        baselines = task.baselines(data)
         device = jax.devices()[0].device_kind
         for i, run in enumerate(self.runs):
             if run.outcome is not None:
@@ -194,6 +196,7 @@ class Sitting:
                     _elsewhere(task, scores[i])
                     for task, scores in zip(self.trial.also, elsewhere, strict=True)
                 ],
+                "chance": {metric: float(value) for metric, value in chance.items()},
                 "baselines": baselines,
                 "probes": probes,
                 "seconds": {

@@ -10,7 +10,7 @@ beside each other, as more seeds of one trial would: R runs are S seeds of the f
 
 from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -140,7 +140,7 @@ def examine(
         cut: lays a batch's rows along devices.
 
     Returns:
-        Each of the task's metrics, a mean over counted steps, scalars.
+        Each of the task's metrics, a mean over counted steps, and what it makes of them, scalars.
     """
     task, size = network.task, network.trial.evaluate.batch
 
@@ -157,7 +157,8 @@ def examine(
 
     start = network.initial_carry(params, size)
     _, (scores, weights) = lax.scan(one, start, jnp.arange(batches, dtype=jnp.int32))
-    return {name: jnp.sum(score) / jnp.sum(weights) for name, score in scores.items()}
+    means = {name: jnp.sum(score) / jnp.sum(weights) for name, score in scores.items()}
+    return task.conclude(means, data)
 
 
 def _read(
@@ -222,8 +223,6 @@ class Program:
         self.network = self.networks[0]
         self.runs = len(trials) * trial.seeds
         self.axis = SeedAxis(self.runs, trial.batch)
-        self.data = self.axis.share(trial.task.load())
-        self.test_data = trial.task.test_data(self.data)
         self.optimizer = trial.optimizer.chain(trial.steps)
         self.compiler = Compiler()
         models = [replace(trial.model, name="") for trial in trials]
@@ -235,6 +234,16 @@ class Program:
         self.numbers = self.axis.put(Numbers(*np.repeat(numbers, trial.seeds, axis=0).T))
         seed: Any = self.axis.sharding
         self._laid = TrainState(seed, seed, self.axis.row_sharding, seed, seed)
+
+    @cached_property
+    def data(self) -> Any:
+        """What the task's `load` returned, on every device."""
+        return self.axis.share(self.trial.task.load())
+
+    @cached_property
+    def test_data(self) -> Any:
+        """The same for the final examination."""
+        return self.trial.task.test_data(self.data)
 
     def init(self) -> TrainState:
         """The state before the first step, leaves `[padded R, ...]` laid over the devices."""

@@ -14,6 +14,7 @@ import pytest
 from lstm_lab.cells.base import Cell
 from lstm_lab.cli import execute
 from lstm_lab.discover import subclasses
+from lstm_lab.tasks import text
 
 ROOT = Path(__file__).parents[1]
 TEXT, FIBONACCI, LONG_RANGE = (
@@ -232,6 +233,24 @@ def test_a_prompt_is_read_from_stdin_and_copies_are_counted(
     assert "at most 20 characters in a row" in unseen
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"to \xff")))
     assert "byte 3 of stdin is not UTF-8" in refusal(words, 2, capsys)
+
+
+def test_a_run_writes_without_its_corpus_but_cannot_tell_what_it_copies(
+    written: Path, generate: Callable[..., str], tmp_path: Path, capsys: Capture
+) -> None:
+    whole = generate("--prompt", "to ", "--seed", "3")
+    corpus = written.parent / "corpus.txt"
+    corpus.rename(tmp_path / "elsewhere.txt")
+    # What this process has read of it must not help.
+    opened, tokenised = (getattr(text, name) for name in ("_opened", "_tokenised"))
+    opened.cache_clear()
+    tokenised.cache_clear()
+    try:
+        assert generate("--prompt", "to ", "--seed", "3") == whole
+        words = ["generate", str(written), "--prompt", "to ", "--length", "5", "--novelty"]
+        assert "corpus: no file" in refusal(words, 3, capsys)
+    finally:
+        (tmp_path / "elsewhere.txt").rename(corpus)
 
 
 def test_generate_names_what_it_cannot_read(written: Path, capsys: Capture) -> None:

@@ -190,9 +190,16 @@ def test_a_corpus_that_has_changed_is_refused_with_both_hashes(
     watcher = StopAt(5)
     with pytest.raises(Interrupted):
         fit(trial, tmp_path / "run", stop=watcher.stop, watcher=watcher)
+    vocabulary = tmp_path / "run" / "vocabulary.json"
+    kept = vocabulary.read_text()
+    assert json.loads(kept)["symbols"] == list(" .acehmnost")
+    vocabulary.write_text(kept.replace("a", "b"))
+    with pytest.raises(DataError, match=r"vocabulary\.json is not what the corpus"):
+        fit(trial, tmp_path / "run")
+    vocabulary.write_text(kept)
     corpus.write_text("the dog sat on the mat. " * 20)
     # A process reads a corpus once; another process would read it anew.
-    for cached in ("_corpus", "_characters", "_ids"):
+    for cached in ("_opened", "_tokenised"):
         getattr(__import__("lstm_lab.tasks.text", fromlist=["_"]), cached).cache_clear()
     after = task.sha256()
     assert before != after

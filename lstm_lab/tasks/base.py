@@ -22,6 +22,7 @@ mask and outputs have a time axis; where it is false they belong to the whole se
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -221,6 +222,19 @@ class Task(ABC):
     @abstractmethod
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, Array]:
         """Return every score per example, float [B] each, "loss" included; as for ``loss``."""
+
+    def conclude(self, scores: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        """Add to the means over a whole part what is no mean of its own, such as perplexity; by default nothing.
+
+        Args:
+            scores: means of ``metrics`` over all counted steps, scalars.
+            data: what the part's examination was given.
+
+        Returns:
+            These scores and those made of them.
+        """
+        del data
+        return dict(scores)
 
     def weight(self, batch: Batch) -> Array:
         """Return the number of counted steps per example, float32 [B]."""

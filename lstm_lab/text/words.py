@@ -8,7 +8,8 @@ words of all three parts, `<unk>` and `<eos>` among them: 33,278 for WikiText-2;
 Treebank, all of which its training part has. Which text decides here is for who builds to say.
 
 Other text is taken as it is, split at white space: "end." and "end" are two words. Where that
-is not wanted, take parts of words (`subwords.py`), or cut the text into words first.
+is not wanted, take parts of words (`subwords.py`), or cut the text into words first. The character
+that ends a document in a corpus of several (`corpora.py`) is a word of its own wherever it stands.
 
 Two differences: a last line without a line end gets `<eos>` there and none here, so that a prompt is
 not ended and pieces add up; and only "\n" ends a line here, a carriage return is white space.
@@ -23,6 +24,7 @@ from typing import ClassVar
 import numpy as np
 
 from lstm_lab.errors import DataError, UsageError
+from lstm_lab.text.corpora import END as DOCUMENT_END
 from lstm_lab.text.vocabulary import checked, recut
 
 UNKNOWN, END = "<unk>", "<eos>"
@@ -76,7 +78,7 @@ class WordVocabulary:
                 )
         counts: Counter[str] = Counter()
         for piece in recut((pieces,) if isinstance(pieces, str) else pieces, _cut):
-            counts.update(piece.split())
+            counts.update(_words(piece))
         kept = [word for word, n in counts.items() if n >= cutoff and word not in (UNKNOWN, END)]
         kept.sort(key=lambda word: (-counts[word], word))
         return cls((UNKNOWN, END, *kept)[:size])
@@ -90,7 +92,7 @@ class WordVocabulary:
         """Turn any text into ids, int32 [N]: its words, and an `<eos>` for each line end."""
         ids, unknown = self._ids, self._ids[UNKNOWN]
         parts = recut((text,), self.cut)
-        words = (word for part in parts for word in part.replace("\n", f" {END} ").split())
+        words = (word for part in parts for word in _words(part.replace("\n", f" {END} ")))
         return np.fromiter((ids.get(word, unknown) for word in words), np.int32)
 
     def decode(self, ids: np.ndarray) -> str:
@@ -119,6 +121,11 @@ class WordVocabulary:
     def _ids(self) -> dict[str, int]:
         """The id of each word."""
         return {word: i for i, word in enumerate(self.symbols)}
+
+
+def _words(text: str) -> list[str]:
+    """Split at white space, and around what ends a document, which is a word."""
+    return text.replace(DOCUMENT_END, f" {DOCUMENT_END} ").split()
 
 
 def _cut(text: str) -> int:

@@ -1,7 +1,11 @@
-"""Writing with a trained network: a run directory becomes something that continues prompts."""
+"""Writing with a trained network: a run directory becomes something that continues prompts.
+
+The directory holds the vocabulary, so the corpus is needed for nothing but to compare with it what is written.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import tee
+from dataclasses import dataclass, fields, replace
+from itertools import chain, islice, tee
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +22,25 @@ from lstm_lab.tasks.text import Text
 from lstm_lab.text.beam import beam_search
 from lstm_lab.text.sampling import Sampling
 from lstm_lab.text.stops import Until
+from lstm_lab.text.tokenisers import from_json as vocabulary_of
 from lstm_lab.text.vocabulary import Vocabulary
 from lstm_lab.train import Network, Program
 from lstm_lab.trial import Trial
+
+
+@dataclass(frozen=True)
+class Remembered(Text):
+    """A text of which the vocabulary is at hand.
+
+    Attributes:
+        known: the vocabulary.
+    """
+
+    known: Vocabulary | None = None
+
+    def vocabulary(self) -> Vocabulary:
+        """Return it, without reading the corpus."""
+        return self.known or super().vocabulary()
 
 
 class Writer:
@@ -33,7 +53,7 @@ class Writer:
 
     Raises:
         UsageError: there is no text run there, or no such seed.
-        DataError: the corpus, which gives the vocabulary, is not the one that was trained on.
+        DataError: the run is older than `vocabulary.json`, and its corpus is not the one that was trained on.
     """
 
     def __init__(self, path: Path, weights: Literal["best", "last"], seed: int) -> None:
@@ -45,7 +65,7 @@ class Writer:
         self.trial, self.weights, self.seed = trial, weights, seed
 
     def _trial(self) -> Trial:
-        config, env = self.run.read("config.json"), self.run.read("env.json")
+        config = self.run.read("config.json")
         trial = from_json(config["trial"]) if config else None
         if not isinstance(trial, Trial) or not isinstance(trial.task, Text):
             raise UsageError(f"{self.run.path}: not a text run: name one that was trained on text")
@@ -54,12 +74,19 @@ class Writer:
                 f"{self.run.path}: {trial.model.label} reads both ways, and what is yet to be written "
                 "cannot be read: name a run that reads forward"
             )
-        if env and env.get("data") != trial.task.sha256():
+        if (saved := self.run.read("vocabulary.json")) is None:
+            self._require_corpus(trial.task)
+            return trial
+        told = {field.name: getattr(trial.task, field.name) for field in fields(trial.task)}
+        return replace(trial, task=Remembered(**told, known=vocabulary_of(saved)))
+
+    def _require_corpus(self, task: Text) -> None:
+        env = self.run.read("env.json")
+        if env and env.get("data") != task.sha256():
             raise DataError(
-                f"{trial.task.label}: sha256 {trial.task.sha256()}, but {self.run.path} was trained on "
+                f"{task.label}: sha256 {task.sha256()}, but {self.run.path} was trained on "
                 f"{env.get('data')}: put the corpus back"
             )
-        return trial
 
     def write(
         self,
@@ -95,7 +122,7 @@ class Writer:
         ids = vocabulary.encode(prompt)
         network, params = self.network()
         drawn = write(network, params, ids, length, sampling, seed, samples)
-        return _until(stops, vocabulary, drawn, samples)
+        return _until(stops, vocabulary, ids, drawn, samples)
 
     def search(self, prompt: str, length: int, width: int) -> str:
         """Continue a prompt with the likeliest text that a beam finds.
@@ -114,10 +141,15 @@ class Writer:
         network, params = self.network()
         carry = network.initial_carry(params, 1)
         best, _ = beam_search(reader(network, params), carry, ids, length, width)
-        return vocabulary.decode(best)
+        return "".join(_continued(vocabulary, ids, (best,)))
 
     def corpus(self) -> tuple[str, str]:
-        """The text that was trained on, and that which was not."""
+        """The text that was trained on, and that which was not.
+
+        Raises:
+            DataError: the corpus is not there, or is not the one that was trained on.
+        """
+        self._require_corpus(self.task)
         vocabulary, data = self.task.vocabulary(), self.task.load()
         return vocabulary.decode(data["train"]), vocabulary.decode(data["validation"])
 
@@ -143,16 +175,27 @@ class Writer:
 
 
 def _until(
-    stops: Sequence[str], vocabulary: Vocabulary, drawn: Iterable[np.ndarray], samples: int
+    stops: Sequence[str],
+    vocabulary: Vocabulary,
+    prompt: np.ndarray,
+    drawn: Iterable[np.ndarray],
+    samples: int,
 ) -> Iterator[tuple[str, ...]]:
     """Decode texts side by side, each until it stops; end when all have."""
     ends = [Until(stops) for _ in range(samples)]
-    texts = [vocabulary.stream(row) for row in _rows(drawn, samples)]
+    texts = [_continued(vocabulary, prompt, row) for row in _rows(drawn, samples)]
     for pieces in zip(*texts, strict=True):
         yield tuple(end(piece) for end, piece in zip(ends, pieces, strict=True))
         if all(end.stopped for end in ends):
             return
     yield tuple(end.rest() for end in ends)
+
+
+def _continued(
+    vocabulary: Vocabulary, prompt: np.ndarray, drawn: Iterable[np.ndarray]
+) -> Iterator[str]:
+    """Decode what follows a prompt, as it is drawn."""
+    return islice(vocabulary.stream(chain((prompt,), drawn)), 1, None)
 
 
 def _rows(drawn: Iterable[np.ndarray], samples: int) -> list[Iterator[np.ndarray]]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_lab.errors import DataError
+from lstm_lab.text.corpora import END as DOCUMENT_END
 from lstm_lab.text.vocabulary import encode_pieces
 from lstm_lab.text.words import WordVocabulary
 
@@ -23,6 +24,13 @@ def test_every_line_ends_an_empty_one_too() -> None:
     assert vocabulary.decode(vocabulary.encode(WIKITEXT)) == (
         "\n= Title =\n\nthe <unk> of the cat , the end\n"
     )
+
+
+def test_what_ends_a_document_is_a_word() -> None:
+    text = f"one.{DOCUMENT_END}two\n{DOCUMENT_END}two"
+    vocabulary = WordVocabulary.of(text)
+    words = [vocabulary.symbols[i] for i in vocabulary.encode(text)]
+    assert words == ["one.", DOCUMENT_END, "two", "<eos>", DOCUMENT_END, "two"]
 
 
 def test_a_line_that_is_not_at_its_end_has_none() -> None:
