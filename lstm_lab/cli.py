@@ -7,7 +7,8 @@
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--min-p X]
                           [--typical X] [--repetition X] [--beam N] [--samples N] [--stop TEXT ...] [--novelty]
                           [--seed N]
-    lstm-lab export RUN FOLDER [--weights best|last] [--of-seed N] [--platforms NAME ...] [--force]
+    lstm-lab export RUN FOLDER [--weights best|last] [--of-seed N] [--platforms NAME ...] [--to pytorch]
+                               [--force]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
@@ -324,7 +325,7 @@ def _export(words: list[str]) -> None:
 
     folder = Path(words[1])
     network = from_run(Path(words[0]), options.weights, options.of_seed)
-    network.write(folder, options.platforms, options.force)
+    network.write(folder, options.platforms, to=options.to, force=options.force)
     print(folder)
 
 

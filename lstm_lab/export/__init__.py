@@ -6,6 +6,7 @@
     carry.safetensors     the carry before the first step, of one row
     read.stablehlo        in place of the two, where the network reads both ways: (weights, x, lengths) -> outputs
     vocabulary.json       of a text run
+    pytorch.safetensors   if asked for: the weights by PyTorch's names, see `frameworks.network_to_pytorch`
     README.md             how to use these
 
 Neither the corpus nor the task is needed to use it. The programs take the weights as an argument, in the very form

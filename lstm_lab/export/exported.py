@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jax import Array
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
@@ -22,6 +23,7 @@ from lstm_lab.export import folder as folders
 from lstm_lab.export import program
 from lstm_lab.export.readme import readme
 from lstm_lab.files import encode
+from lstm_lab.frameworks import network_to_pytorch
 from lstm_lab.model import Model, Widths
 from lstm_lab.text import tokenisers
 from lstm_lab.text.vocabulary import Vocabulary
@@ -29,7 +31,7 @@ from lstm_lab.unroll import Schedule
 
 WEIGHTS, CARRY = "weights.safetensors", "carry.safetensors"
 STEP, READ = "step.stablehlo", "read.stablehlo"
-VOCABULARY = "vocabulary.json"
+VOCABULARY, PYTORCH = "vocabulary.json", "pytorch.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,7 @@ class Exported:
         Raises:
             UsageError: the network reads both ways, or a shape does not fit.
         """
-        if self._both_ways:
+        if not self.steps:
             raise UsageError(
                 f"step: {self.model.label} reads both ways, so no output is known before the end: use read"
             )
@@ -99,8 +101,9 @@ class Exported:
             return self._step(self.params, carry, jnp.asarray(x))
 
     @property
-    def _both_ways(self) -> bool:
-        return self.model.bidirectional is not None
+    def steps(self) -> bool:
+        """Whether it can be read step by step, with an output after each: not if it reads from the end as well."""
+        return self.model.bidirectional is None
 
     @cached_property
     def _read(self) -> Any:
@@ -119,6 +122,8 @@ class Exported:
         self,
         folder: Path | str,
         platforms: Sequence[program.Platform] = program.PLATFORMS,
+        *,
+        to: Literal["pytorch"] | None = None,
         force: bool = False,
     ) -> None:
         """Write it into a folder; see `lstm_lab.export` for the files.
@@ -126,10 +131,11 @@ class Exported:
         Args:
             folder: where to; absent or empty.
             platforms: where the program is to run.
+            to: also write the weights as `frameworks.network_to_pytorch` lays them out.
             force: replace what an earlier export wrote.
 
         Raises:
-            UsageError: something else is in the folder, or no platform is given.
+            UsageError: something else is in the folder, no platform is given, or PyTorch has no such layer.
             StorageError: it cannot be written.
         """
         if not platforms:
@@ -145,14 +151,18 @@ class Exported:
             "versions": {"lstm_lab": lstm_lab.__version__, "jax": jax.__version__},
         }
         files = {WEIGHTS: _tensors(self.params), **self._programs(platforms)}
+        if to == "pytorch":
+            files[PYTORCH] = _tensors(
+                network_to_pytorch(nnx.merge(self.network.graph, self.params))
+            )
         if self.vocabulary is not None:
             files[VOCABULARY] = encode(tokenisers.to_json(self.vocabulary))
-        page = readme(self.model.label, self.widths, platforms, both_ways=self._both_ways)
+        page = readme(self.model.label, self.widths, platforms, steps=self.steps)
         files[folders.README] = page.encode()
         folders.write(Path(folder), config, files, force)
 
     def _programs(self, platforms: Sequence[program.Platform]) -> dict[str, bytes]:
-        if self._both_ways:
+        if not self.steps:
             return {READ: program.reading_program(self._plain, self.widths, platforms)}
         return {
             STEP: program.step_program(self._plain, self.widths, platforms),

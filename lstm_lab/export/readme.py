@@ -51,27 +51,27 @@ with open("read.stablehlo", "rb") as file:
 outputs = read(weights, x, lengths)"""
 
 
-def readme(label: str, widths: Widths, platforms: Sequence[str], *, both_ways: bool) -> str:
+def readme(label: str, widths: Widths, platforms: Sequence[str], *, steps: bool) -> str:
     """Write it.
 
     Args:
         label: of the model.
         widths: what goes in and comes out.
         platforms: where the program runs.
-        both_ways: whether there is a reading in place of a step.
+        steps: whether it is read step by step, or whole.
     """
-    rows = "[batch, time]" if both_ways else "[batch]"
+    rows = "[batch]" if steps else "[batch, time]"
     answers = rows if widths.per_step else "[batch]"
     x = f"int32 {rows}, tokens 0 to {widths.d_in - 1}"
     if not widths.tokens:
         x = f"float32 {rows[:-1]}, {widths.d_in}]"
     shapes = f"`x` is {x}; `outputs` is float32 {answers[:-1]}, {widths.d_out}]"
-    if both_ways:
+    if not steps:
         shapes += "; `lengths` is int32 [batch], the steps of each row"
     return _PAGE.format(
         label=f"{label} on {widths.label}",
         platforms=", ".join(platforms),
-        use=_READ if both_ways else _STEP,
-        alone=_READ_ALONE if both_ways else _STEP_ALONE,
+        use=_STEP if steps else _READ,
+        alone=_STEP_ALONE if steps else _READ_ALONE,
         shapes=f"{shapes}.",
     )

@@ -1,5 +1,6 @@
 """From a run directory to a network by itself."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -7,12 +8,12 @@ import jax
 
 from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.config import from_json
-from lstm_lab.errors import CheckpointError, DataError, UsageError
+from lstm_lab.errors import CheckpointError, UsageError
 from lstm_lab.export.exported import Exported
 from lstm_lab.model import Widths
 from lstm_lab.rundir import RunDirectory
 from lstm_lab.tasks.text import Text
-from lstm_lab.text.writer import find_run
+from lstm_lab.text.writer import find_run, remembered
 from lstm_lab.train import Program
 from lstm_lab.trial import Trial
 
@@ -30,7 +31,7 @@ def from_run(path: Path, weights: Literal["best", "last"] = "best", seed: int = 
 
     Raises:
         UsageError: there is no run, or no such seed.
-        DataError: the task's data are not those that were trained on.
+        DataError: the run holds no vocabulary, and its corpus is not the one that was trained on.
         CheckpointError: there is nothing to load.
     """
     run = RunDirectory(find_run(path))
@@ -41,13 +42,10 @@ def from_run(path: Path, weights: Literal["best", "last"] = "best", seed: int = 
     if not 0 <= seed < trial.seeds:
         raise UsageError(f"of-seed: {seed}: {run.path} has seeds 0 to {trial.seeds - 1}")
     task = trial.task
-    data = task.sha256() if hasattr(task, "sha256") else None
-    if data != env.get("data"):
-        raise DataError(
-            f"{task.label}: sha256 {data}, but {run.path} was trained on {env.get('data')}: "
-            "put the data back"
-        )
-    template = Program(trial).template()
+    if isinstance(task, Text):
+        task = remembered(run, task)
+    program = Program(replace(trial, task=task))
+    template = program.template()
     found = Checkpoints(run.checkpoints).latest({"state": template, "best": template.params})
     if found is None:
         raise CheckpointError(f"{run.path}: no checkpoint yet: train it first")
@@ -63,7 +61,7 @@ def from_run(path: Path, weights: Literal["best", "last"] = "best", seed: int = 
             "experiment": trial.experiment,
             "trial": trial.id,
             "task": task.label,
-            "data": data,
+            "data": env.get("data"),
             "seed": seed,
             "weights": weights,
             "steps": step,

@@ -76,7 +76,7 @@ def test_a_whole_network_computes_the_same_there() -> None:
     ours = network(LSTM(), 2, None, seed=3, embedding=4)
     vocabulary, H = ours.embed.num_embeddings, ours.body.d_out  # type: ignore[union-attr]
 
-    class Net(torch.nn.Module):  # type: ignore[misc]
+    class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.embedding = torch.nn.Embedding(vocabulary, 4)
