@@ -72,7 +72,9 @@ class Model:
     Attributes:
         cell: what every layer is: a cell, or something around one or in its place, of `layers/`.
         layers: how many stand on top of each other.
-        bidirectional: how the two directions' outputs are merged; None reads forward only.
+        bidirectional: how the two directions' outputs are merged; None reads one way only.
+        reverse: read that one way backward, from the last step to the first.
+        pool: what one answer per sequence is made from: the last step read, or the steps' mean or maximum.
         embedding: width of a learned token embedding; 0 reads tokens as one-hot vectors.
         residual: add each upper layer's input to its output.
         norm: layer normalisation of each upper layer's input.
@@ -88,6 +90,8 @@ class Model:
     cell: Layer = field(default_factory=LSTM)
     layers: int = 1
     bidirectional: Literal["concat", "sum", "mul", "ave"] | None = None
+    reverse: bool = False
+    pool: Literal["last", "mean", "max"] = "last"
     embedding: int = 0
     residual: bool = False
     norm: bool = False
@@ -99,6 +103,10 @@ class Model:
     def __post_init__(self) -> None:
         if self.layers < 1:
             raise UsageError(f"model.layers: {self.layers}: give at least 1")
+        if self.reverse and self.bidirectional:
+            raise UsageError(
+                f"model.reverse: {self.reverse}: bidirectional={self.bidirectional!r} reads both ways; give one of them"
+            )
         if self.embedding < 0:
             raise UsageError(f"model.embedding: {self.embedding}: give a width, or 0 for one-hot")
         if not 0 <= self.embedding_dropout < 1:
@@ -124,6 +132,8 @@ class Model:
             f"{self.layers} layers": self.layers > 1,
             "both ways": self.bidirectional == "concat",
             f"both ways by {self.bidirectional}": self.bidirectional not in (None, "concat"),
+            "backward": self.reverse,
+            f"{self.pool} pool": self.pool != "last",
             f"embedding {self.embedding}": self.embedding,
             "residual": self.residual,
             "norm": self.norm,
@@ -144,7 +154,8 @@ class Model:
             A `SequenceModel`.
 
         Raises:
-            UsageError: the task has no tokens to embed, or a size is out of range.
+            UsageError: the task has no tokens to embed, or no answer per sequence to pool for, or a size is
+                out of range.
         """
         from flax import nnx
 
@@ -165,7 +176,7 @@ class Model:
                 )
 
             if self.bidirectional is None:
-                return one_way(False)
+                return one_way(self.reverse)
             return Bidirectional(one_way(False), one_way(True), self.bidirectional)
 
         layers = [layer(self.embedding or task.d_in)]
@@ -184,6 +195,7 @@ class Model:
             body,
             task.d_out,
             per_step=task.per_step,
+            pool=self.pool,
             embedding_dropout=self.embedding_dropout,
             rngs=rngs,
         )

@@ -12,7 +12,9 @@ from lstm_lab.errors import UsageError
 from lstm_lab.modules.bidirectional import Bidirectional, refuse_pair
 from lstm_lab.modules.dropout import drop, split
 from lstm_lab.modules.layer import OneWay, Reading
+from lstm_lab.modules.pooling import Pool, pooled
 from lstm_lab.modules.stack import Stack
+from lstm_lab.unroll.run import steps_read
 
 
 class SequenceModel(nnx.Module):
@@ -22,12 +24,14 @@ class SequenceModel(nnx.Module):
         embed: for tokens, their count V (read as one-hot vectors) or an `nnx.Embed`; None for features.
         body: the recurrent part.
         d_out: outputs of the dense head, such as the number of classes.
-        per_step: one output per step, or one per sequence, from each row's own last step.
+        per_step: one output per step, or one per sequence.
+        pool: what the one per sequence is made from, see `modules.pooling`.
         embedding_dropout: fraction of the tokens whose embedding is zero for a whole call in training.
         rngs: where the head's parameters are drawn.
 
     Raises:
-        UsageError: the body hands on a pair, or embedding dropout is no fraction or has no embedding.
+        UsageError: the body hands on a pair, there is an output per step and pooling, or embedding dropout is
+            no fraction or has no embedding.
     """
 
     def __init__(
@@ -37,10 +41,15 @@ class SequenceModel(nnx.Module):
         d_out: int,
         *,
         per_step: bool = True,
+        pool: Pool = "last",
         embedding_dropout: float = 0.0,
         rngs: nnx.Rngs,
     ) -> None:
         refuse_pair("sequence model", body)
+        if per_step and pool != "last":
+            raise UsageError(
+                f"pool: {pool!r}: there is an output per step: pool where there is one per sequence"
+            )
         if not 0 <= embedding_dropout < 1:
             raise UsageError(
                 f"embedding dropout: {embedding_dropout}: give a fraction from 0 to below 1"
@@ -53,6 +62,7 @@ class SequenceModel(nnx.Module):
         self.body = body
         self.head = nnx.Linear(body.d_out, d_out, rngs=rngs)
         self.per_step = per_step
+        self.pool = pool
         self.embedding_dropout = embedding_dropout
 
     def initial_carry(self, batch: int) -> Carry:
@@ -73,9 +83,14 @@ class SequenceModel(nnx.Module):
         return reading.carry, self.answer(reading)
 
     def read(self, x: Array, *, key: Array | None = None, **call: Any) -> Reading:
-        """Run the body alone; arguments as in a call."""
+        """Run the body alone; arguments as in a call. Where steps are pooled, `last` is what they made."""
         key_embed, key_body = split(key, 2)
-        return self.body(self._features(x, key_embed), key=key_body, **call)
+        features = self._features(x, key_embed)
+        reading = self.body(features, key=key_body, **call)
+        if self.pool == "last":
+            return reading
+        _, mask = steps_read(features, call.get("mask"), call.get("lengths"), None)
+        return reading._replace(last=pooled(self.pool, reading.y, mask))
 
     def answer(self, reading: Reading) -> Array:
         """Run the head on what the body said: `[B, T, d_out]` per step or `[B, d_out]` per sequence."""
