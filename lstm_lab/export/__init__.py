@@ -4,7 +4,7 @@
     weights.safetensors   the parameters by their paths, such as `body.layers.0.params.W`
     step.stablehlo        (weights, carry, x_t) -> (carry, outputs), any batch, for several platforms
     carry.safetensors     the carry before the first step, of one row
-    read.stablehlo        in place of the two, where the network reads both ways: (weights, x, lengths) -> outputs
+    read.stablehlo        (weights, x, lengths) -> outputs: in place of the two, where a network reads backward or pools
     vocabulary.json       of a text run
     pytorch.safetensors   if asked for: the weights by PyTorch's names, see `frameworks.network_to_pytorch`
     README.md             how to use these

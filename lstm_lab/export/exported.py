@@ -91,19 +91,20 @@ class Exported:
             would be if it ended here.
 
         Raises:
-            UsageError: the network reads both ways, or a shape does not fit.
+            UsageError: the network reads backward or pools steps, or a shape does not fit.
         """
         if not self.steps:
             raise UsageError(
-                f"step: {self.model.label} reads both ways, so no output is known before the end: use read"
+                f"step: {self.model.label} has no output before it has read all steps: use read"
             )
         with program.exact():
             return self._step(self.params, carry, jnp.asarray(x))
 
     @property
     def steps(self) -> bool:
-        """Whether it can be read step by step, with an output after each: not if it reads from the end as well."""
-        return self.model.bidirectional is None
+        """Whether it can be read step by step: not if it reads backward, or pools all steps."""
+        model = self.model
+        return model.bidirectional is None and not model.reverse and model.pool == "last"
 
     @cached_property
     def _read(self) -> Any:
@@ -216,8 +217,14 @@ def _tensors(tree: Any) -> bytes:
 
 
 def _check_fit(weights: Mapping[str, np.ndarray], network: Architecture) -> None:
-    wanted = {name: leaf.shape for name, leaf in by_path(network.shapes).items()}
-    for name in {**wanted, **weights}:
-        found = weights[name].shape if name in weights else None
-        if found != wanted.get(name):
-            raise DataError(f"{name} is {found}, the model wants {wanted.get(name)}")
+    wanted = {name: _described(leaf) for name, leaf in by_path(network.shapes).items()}
+    found = {name: _described(leaf) for name, leaf in weights.items()}
+    for name in {**wanted, **found}:
+        has, wants = found.get(name, "missing"), wanted.get(name, "nothing of that name")
+        if has != wants:
+            raise DataError(f"{name} is {has}, the model wants {wants}")
+
+
+def _described(leaf: Any) -> str:
+    """Such as "float32 (4, 3)"."""
+    return f"{leaf.dtype} {leaf.shape}"

@@ -131,8 +131,13 @@ def test_step_by_step_is_reading(written: Path) -> None:
     jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, atol=1e-6), carry, final)
 
 
-def test_a_network_that_reads_both_ways_has_a_reading_and_no_step(tmp_path: Path) -> None:
-    network = drawn(Model(GRU(), bidirectional="concat"), SERIES)
+@pytest.mark.parametrize(
+    "model",
+    [Model(GRU(), bidirectional="concat"), Model(GRU(), reverse=True), Model(GRU(), pool="max")],
+    ids=lambda model: model.label,
+)
+def test_what_must_be_read_whole_has_a_reading_and_no_step(model: Model, tmp_path: Path) -> None:
+    network = drawn(model, SERIES)
     network.write(tmp_path / "both")
     assert sorted(path.name for path in (tmp_path / "both").iterdir()) == [
         "README.md",
@@ -145,7 +150,7 @@ def test_a_network_that_reads_both_ways_has_a_reading_and_no_step(tmp_path: Path
     got = read.call(load_file(tmp_path / "both/weights.safetensors"), FEATURES, LENGTHS)
     _, wanted = load(tmp_path / "both").read(FEATURES, lengths=LENGTHS)
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
-    with pytest.raises(UsageError, match="reads both ways"):
+    with pytest.raises(UsageError, match="no output before it has read all"):
         network.step(None, FEATURES[:, 0])
 
 
