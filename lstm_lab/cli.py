@@ -7,6 +7,8 @@
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--min-p X]
                           [--typical X] [--repetition X] [--beam N] [--samples N] [--stop TEXT ...] [--novelty]
                           [--seed N]
+    lstm-lab export RUN FOLDER [--weights best|last] [--of-seed N] [--platforms NAME ...] [--to pytorch]
+                               [--force]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
@@ -35,6 +37,7 @@ from lstm_lab.errors import LabError, UsageError, one_line
 from lstm_lab.options import (
     BenchOptions,
     CrossoverOptions,
+    ExportOptions,
     FetchOptions,
     GenerateOptions,
     ListOptions,
@@ -64,6 +67,7 @@ def execute(arguments: Sequence[str]) -> int:
     commands: dict[str, Callable[[list[str]], None]] = {
         "run": _run,
         "generate": _generate,
+        "export": _export,
         "report": _report,
         "fetch": _fetch,
         "list": _list,
@@ -306,6 +310,23 @@ def _generate(words: list[str]) -> None:
 
 def _is_path(words: list[str]) -> bool:
     return bool(words) and not words[0].startswith("-")
+
+
+def _export(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    split = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    options = parse(ExportOptions, words[split:], prog="lstm-lab export RUN FOLDER")
+    if split != 2:
+        raise UsageError(
+            "export: give a run and a folder, such as lstm-lab export runs/text/<trial> network"
+        )
+    from lstm_lab.export import from_run
+
+    folder = Path(words[1])
+    network = from_run(Path(words[0]), options.weights, options.of_seed)
+    network.write(folder, options.platforms, to=options.to, force=options.force)
+    print(folder)
 
 
 def _report(words: list[str]) -> None:

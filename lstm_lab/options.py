@@ -83,6 +83,25 @@ class GenerateOptions:
 
 
 @dataclass(frozen=True)
+class ExportOptions:
+    """Write a trained network into a folder that another machine can use, with lstm_lab or without.
+
+    Attributes:
+        weights: the network's best on held-out data, or its last.
+        of_seed: which of the run's seeds.
+        platforms: where the compiled step is to run: cpu, cuda, rocm, tpu.
+        to: also write the weights as another framework lays them out: pytorch.
+        force: replace what an earlier export wrote into the folder.
+    """
+
+    weights: Literal["best", "last"] = "best"
+    of_seed: int = 0
+    platforms: tuple[Literal["cpu", "cuda", "rocm", "tpu"], ...] = ("cpu", "cuda", "tpu")
+    to: Literal["pytorch"] | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
 class ReportOptions:
     """Write report.html and report.json into a directory of runs, from what they hold.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from lstm_lab.cells.base import Cell
 from lstm_lab.cli import execute
@@ -251,6 +252,28 @@ def test_a_run_writes_without_its_corpus_but_cannot_tell_what_it_copies(
         assert "corpus: no file" in refusal(words, 3, capsys)
     finally:
         (tmp_path / "elsewhere.txt").rename(corpus)
+
+
+def test_an_exported_run_writes_what_the_run_writes(
+    written: Path, generate: Callable[..., str], tmp_path: Path, capsys: Capture
+) -> None:
+    folder = str(tmp_path / "network")
+    export = ["export", str(written), folder, "--of-seed", "0", "--platforms", "cpu"]
+    assert execute([*export, "--to", "pytorch"]) == 0
+    assert capsys.readouterr().out == f"{folder}\n"
+    named = load_file(f"{folder}/pytorch.safetensors")
+    assert {"rnn.weight_hh_l0", "embedding.weight", "head.bias"} <= set(named)
+    words = ["generate", folder, "--length", "40", "--prompt", "to ", "--seed", "3"]
+    assert execute(words) == 0
+    assert capsys.readouterr().out == generate("--prompt", "to ", "--seed", "3")
+    assert "leave --weights, --of-seed and --novelty out" in refusal(
+        [*words, "--novelty"], 2, capsys
+    )
+    assert "add --force" in refusal(export, 2, capsys)
+    assert execute([*export, "--weights", "last", "--force"]) == 0
+    assert "seeds 0 to 1" in refusal([*export, "--of-seed", "2"], 2, capsys)
+    assert "give a run and a folder" in refusal(["export", str(written)], 2, capsys)
+    assert "not a run" in refusal(["export", folder, str(tmp_path / "other")], 2, capsys)
 
 
 def test_generate_names_what_it_cannot_read(written: Path, capsys: Capture) -> None:

@@ -12,7 +12,9 @@ from lstm_lab.errors import UsageError
 from lstm_lab.modules.bidirectional import Bidirectional, refuse_pair
 from lstm_lab.modules.dropout import drop, lock, split
 from lstm_lab.modules.layer import OneWay, Reading
+from lstm_lab.modules.pooling import Pool, pooled
 from lstm_lab.modules.stack import Stack
+from lstm_lab.unroll.run import steps_read
 
 
 class SequenceModel(nnx.Module):
@@ -25,7 +27,8 @@ class SequenceModel(nnx.Module):
         embed: for tokens, their count V (read as one-hot vectors) or an `nnx.Embed`; None for features.
         body: the recurrent part.
         d_out: outputs of the dense head, such as the number of classes.
-        per_step: one output per step, or one per sequence, from each row's own last step.
+        per_step: one output per step, or one per sequence.
+        pool: what the one per sequence is made from, see `modules.pooling`.
         tied: the head's weights are the embedding's, so that it has a bias alone (O. Press and L. Wolf 2017;
             H. Inan, K. Khosravi and R. Socher 2017).
         embedding_dropout: fraction of the tokens whose embedding is zero for a whole call in training.
@@ -34,8 +37,8 @@ class SequenceModel(nnx.Module):
         rngs: where the head's parameters are drawn.
 
     Raises:
-        UsageError: the body hands on a pair, a dropout is no fraction, there is no embedding to tie the head to
-            or to drop from, or a tied one does not fit body and outputs.
+        UsageError: the body hands on a pair, there is an output per step and pooling, a dropout is no fraction, there
+            is no embedding to tie the head to or to drop from, or a tied one does not fit body and outputs.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class SequenceModel(nnx.Module):
         d_out: int,
         *,
         per_step: bool = True,
+        pool: Pool = "last",
         tied: bool = False,
         embedding_dropout: float = 0.0,
         input_dropout: float = 0.0,
@@ -52,6 +56,10 @@ class SequenceModel(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         refuse_pair("sequence model", body)
+        if per_step and pool != "last":
+            raise UsageError(
+                f"pool: {pool!r}: there is an output per step: pool where there is one per sequence"
+            )
         rates = {"embedding": embedding_dropout, "input": input_dropout, "output": output_dropout}
         for name, rate in rates.items():
             if not 0 <= rate < 1:
@@ -67,6 +75,7 @@ class SequenceModel(nnx.Module):
         self.head = None if tied else nnx.Linear(body.d_out, d_out, rngs=rngs)
         self.bias = nnx.Param(jnp.zeros(d_out)) if tied else None
         self.per_step = per_step
+        self.pool = pool
         self.embedding_dropout = embedding_dropout
         self.input_dropout = input_dropout
         self.output_dropout = output_dropout
@@ -89,10 +98,14 @@ class SequenceModel(nnx.Module):
         return reading.carry, self.answer(reading, call.get("key"))
 
     def read(self, x: Array, *, key: Array | None = None, **call: Any) -> Reading:
-        """Run the body alone; arguments as in a call."""
+        """Run the body alone; arguments as in a call. Where steps are pooled, `last` is what they made."""
         key_embed, key_body, key_input, _ = split(key, 4)
         features = lock(self._features(x, key_embed), self.input_dropout, key_input)
-        return self.body(features, key=key_body, **call)
+        reading = self.body(features, key=key_body, **call)
+        if self.pool == "last":
+            return reading
+        _, mask = steps_read(features, call.get("mask"), call.get("lengths"), None)
+        return reading._replace(last=pooled(self.pool, reading.y, mask))
 
     def answer(self, reading: Reading, key: Array | None = None) -> Array:
         """Run the head on what the body said: `[B, T, d_out]` per step or `[B, d_out]` per sequence.
