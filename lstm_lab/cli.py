@@ -7,6 +7,7 @@
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--min-p X]
                           [--typical X] [--repetition X] [--beam N] [--samples N] [--stop TEXT ...] [--novelty]
                           [--seed N]
+    lstm-lab play RUN [--port N] [--open] [--weights best|last] [--of-seed N]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
@@ -25,6 +26,7 @@ import os
 import re
 import shlex
 import sys
+import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -38,6 +40,7 @@ from lstm_lab.options import (
     FetchOptions,
     GenerateOptions,
     ListOptions,
+    PlayOptions,
     ReportOptions,
     RunOptions,
 )
@@ -64,6 +67,7 @@ def execute(arguments: Sequence[str]) -> int:
     commands: dict[str, Callable[[list[str]], None]] = {
         "run": _run,
         "generate": _generate,
+        "play": _play,
         "report": _report,
         "fetch": _fetch,
         "list": _list,
@@ -302,6 +306,21 @@ def _generate(words: list[str]) -> None:
     for piece in compose(Path(words[0]), options):
         sys.stdout.write(piece)
         sys.stdout.flush()
+
+
+def _play(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    options = parse(PlayOptions, words[1:] if _is_path(words) else words, prog="lstm-lab play RUN")
+    if not _is_path(words):
+        raise UsageError("play: no run: name a run directory, such as runs/text/<trial>")
+    from lstm_lab.play.server import Server
+
+    with Server(Path(words[0]), options) as server:
+        print(f"{server.address}   (Ctrl-C ends it)", flush=True)
+        if options.open:
+            webbrowser.open(server.address)
+        server.run()
 
 
 def _is_path(words: list[str]) -> bool:
