@@ -3,14 +3,13 @@ const $ = (id) => document.getElementById(id);
 
 // What has been read so far: a symbol as the server tells it, its span, and the parts of the carry.
 let symbols = [], spans = [], strips = [];
-// The largest magnitude of each strip over all steps, which is the end of its colour scale.
-let largest = [];
 let step = -1, following = true;
 // The request under way, and how many of its symbols were given where the server cannot know.
 let under = null, given = null;
 let due = false;
 
 const shown = (text) => text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥");
+const signed = (value, digits) => value.toFixed(digits).replace("-", "−");
 const bits = (symbol) => -Math.log2(symbol.p);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -78,8 +77,7 @@ function take(line) {
   const bytes = Uint8Array.from(atob(line.state), (char) => char.charCodeAt(0));
   const symbol = { ...line, state: new Float32Array(bytes.buffer) };
   symbol.given = given === null ? !line.drawn : symbols.length < given;
-  for (const [n, strip] of strips.entries())
-    for (const value of part(symbol, strip)) largest[n] = Math.max(largest[n], Math.abs(value));
+  strips.forEach((strip) => measure(strip, part(symbol, strip)));
   const span = document.createElement("span");
   span.textContent = line.text;
   span.dataset.step = symbols.length;
@@ -97,7 +95,7 @@ function take(line) {
 
 function chosen() {
   const n = $("by").value;
-  return n === "" ? null : { n: Number(n), unit: Number($("unit").value) };
+  return n === "" ? null : { strip: strips[n], unit: Number($("unit").value) };
 }
 
 function paint(span, symbol) {
@@ -107,7 +105,7 @@ function paint(span, symbol) {
     span.style.background = level === null ? "" : `var(--h${level})`;
     span.style.color = level === null ? "" : `var(--t${level})`;
   } else {
-    span.style.background = tint(part(symbol, strips[unit.n])[unit.unit] / (largest[unit.n] || 1));
+    span.style.background = tint(part(symbol, unit.strip)[unit.unit] / (unit.strip.most[unit.unit] || 1));
     span.style.color = "";
   }
 }
@@ -121,13 +119,12 @@ function recolour() {
   const unit = chosen();
   $("which").hidden = unit === null;
   if (unit !== null) {
-    const last = strips[unit.n].shown - 1;
-    $("unit").max = last;
-    if (!(unit.unit >= 0 && unit.unit <= last && Number.isInteger(unit.unit))) $("unit").value = 0;
+    $("unit").max = unit.strip.shown - 1;
+    if (!(unit.unit in unit.strip.most)) $("unit").value = unit.unit = 0;
   }
   spans.forEach((span, n) => paint(span, symbols[n]));
-  const most = unit === null ? 0 : largest[unit.n];
-  const ends = unit === null ? ["0", "10 bits or more"] : [`−${most.toFixed(2)}`, most.toFixed(2)];
+  const most = unit?.strip.most[unit.unit];
+  const ends = unit === null ? ["0", "10 bits or more"] : [signed(-most, 2), signed(most, 2)];
   const squares = Array.from({ length: 11 }, (_, level) => {
     const square = document.createElement("i");
     square.style.background = unit === null ? `var(--h${level})` : tint((level - 5) / 5);
@@ -167,7 +164,7 @@ function draw(symbol) {
   $("step").setAttribute("aria-valuetext", place);
   list($("here"), symbols[step - 1]?.expected ?? [], symbol);
   list($("next"), symbol.expected, symbols[step + 1]);
-  strips.forEach((strip, n) => heat(strip, n, part(symbol, strip)));
+  strips.forEach((strip) => heat(strip, part(symbol, strip)));
   const box = $("text"), top = spans[step].offsetTop, height = 2 * spans[step].offsetHeight;
   if (top < box.scrollTop) box.scrollTop = top - height;
   if (top + height > box.scrollTop + box.clientHeight) box.scrollTop = top + height - box.clientHeight;
@@ -194,7 +191,6 @@ const columns = (strip) => Math.min(strip.shown, narrow.matches ? 32 : 64);
 function arrange(told) {
   const by = $("by").value;
   let from = 0;
-  largest = told.map(() => 0);
   $("strips").replaceChildren();
   $("by").length = 1;
   strips = told.map((strip, n) => {
@@ -220,15 +216,28 @@ function arrange(told) {
       $("unit").value = row * wide + column;
       recolour();
     });
-    const placed = { ...strip, from, canvas, value, mark };
+    const most = new Float32Array(strip.shown);
+    const placed = { ...strip, from, canvas, value, mark, most, sum: 0, count: 0 };
     from += strip.shown;
     return placed;
   });
   $("by").value = by < strips.length ? by : "";
 }
 
-function heat(strip, n, values) {
-  const wide = columns(strip), rows = Math.ceil(strip.shown / wide), most = largest[n] || 1;
+// The largest magnitude of every unit, and the mean of all.
+function measure(strip, values) {
+  values.forEach((value, i) => {
+    if (!Number.isFinite(value)) return;
+    strip.most[i] = Math.max(strip.most[i], Math.abs(value));
+    strip.sum += Math.abs(value);
+    strip.count += 1;
+  });
+}
+
+function heat(strip, values) {
+  const wide = columns(strip), rows = Math.ceil(strip.shown / wide);
+  // A unit that counts goes far beyond all others, and would leave them pale.
+  const largest = Math.max(...strip.most), end = Math.min(largest, (3 * strip.sum) / strip.count) || 1;
   const { canvas, mark } = strip;
   canvas.width = wide;
   canvas.height = rows;
@@ -237,15 +246,16 @@ function heat(strip, n, values) {
   const [low, zero, high] = ["--c0", "--card", "--c1"].map(rgb);
   const image = canvas.getContext("2d").createImageData(wide, rows);
   values.forEach((value, i) => {
-    const share = Number.isFinite(value) ? value / most : 0, end = share < 0 ? low : high;
-    for (let k = 0; k < 3; k++)
-      image.data[4 * i + k] = zero[k] + (end[k] - zero[k]) * Math.abs(share);
+    const share = Number.isFinite(value) ? Math.min(1, Math.abs(value) / end) : 0;
+    const full = value < 0 ? low : high;
+    for (let k = 0; k < 3; k++) image.data[4 * i + k] = zero[k] + (full[k] - zero[k]) * share;
     image.data[4 * i + 3] = 255;
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
-  const unit = chosen(), here = unit !== null && unit.n === n;
+  const unit = chosen(), here = unit?.strip === strip;
   mark.hidden = !here;
-  strip.value.textContent = here ? `unit ${unit.unit}: ${values[unit.unit].toFixed(3)}` : `±${most.toFixed(2)}`;
+  strip.value.textContent = here ? `unit ${unit.unit}: ${signed(values[unit.unit], 3)}`
+    : `±${end.toFixed(2)}${end < largest ? " or more" : ""}`;
   if (!here) return;
   mark.style.width = `${100 / wide}%`;
   mark.style.height = `${100 / rows}%`;

@@ -69,8 +69,8 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Go to a page and wait until it is there."""
-        self("Page.navigate", url=address)
-        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+        assert "errorText" not in self("Page.navigate", url=address)
+        self.wait("document.readyState === 'complete'")
 
     def value(self, expression: str) -> Any:
         """Evaluate JavaScript in the page; what it throws is a failure."""

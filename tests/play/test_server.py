@@ -21,6 +21,7 @@ from lstm_lab.cli import execute
 from lstm_lab.errors import UsageError
 from lstm_lab.play import server as module
 from lstm_lab.play.asked import asked
+from lstm_lab.play.page import page
 from lstm_lab.play.player import Player
 from lstm_lab.play.server import Server
 from lstm_lab.text.sampling import Sampling
@@ -76,6 +77,13 @@ def test_it_hands_out_one_page_under_a_strict_policy(ask: Ask) -> None:
     assert "best weights of seed 1" in text
     # It asks nobody for anything: what it names is in it.
     assert not re.search(r"""(src|href)=["'](?!data:,)""", text)
+
+
+def test_what_a_run_is_called_stays_text() -> None:
+    hostile = "</title><script>alert(1)</script>$script"
+    html = page(hostile, hostile).html.decode()
+    assert "alert(1)</script>" not in html
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;$script") == 3
 
 
 def test_it_answers_to_its_own_name_alone(ask: Ask, server: Server) -> None:
