@@ -200,8 +200,8 @@ function arrange(told) {
     figure.className = "strip";
     cells.className = "cells";
     canvas.setAttribute("role", "img");
-    const count = strip.shown < strip.size ? `${strip.shown} of ${strip.size} numbers` : `${strip.size} units`;
-    caption.append(`${strip.name}, ${count}`, value);
+    const count = strip.shown < strip.size ? `${strip.shown} of ${strip.size}` : strip.size;
+    caption.append(`${strip.name} [${count}]`, value);
     canvas.setAttribute("aria-label", `${strip.name} at this step`);
     cells.append(canvas, mark);
     figure.append(caption, cells);

@@ -196,8 +196,7 @@ def _take(model: Apply, state: State, ids: Array) -> tuple[State, _Note]:
         leaf.reshape(-1)[evenly_spaced(leaf.size, MOST)].astype(jnp.float32)
         for leaf in jax.tree.leaves(carry)
     ]
-    # Without a recurrence there is no state.
-    held = jnp.concatenate(shown) if shown else jnp.zeros(0, jnp.float32)
+    held = jnp.concatenate(shown)
     sound = jnp.isfinite(after.max())
     seen = seen | jax.nn.one_hot(ids, seen.shape[-1], dtype=bool)
     return (carry, after, seen), _Note(ids, p, likeliest, theirs, held, sound)
