@@ -7,6 +7,7 @@
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--min-p X]
                           [--typical X] [--repetition X] [--beam N] [--samples N] [--stop TEXT ...] [--novelty]
                           [--seed N]
+    lstm-lab inspect RUN [--text TEXT | --file FILE] [--out FILE]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
@@ -37,6 +38,7 @@ from lstm_lab.options import (
     CrossoverOptions,
     FetchOptions,
     GenerateOptions,
+    InspectOptions,
     ListOptions,
     ReportOptions,
     RunOptions,
@@ -64,6 +66,7 @@ def execute(arguments: Sequence[str]) -> int:
     commands: dict[str, Callable[[list[str]], None]] = {
         "run": _run,
         "generate": _generate,
+        "inspect": _inspect,
         "report": _report,
         "fetch": _fetch,
         "list": _list,
@@ -302,6 +305,20 @@ def _generate(words: list[str]) -> None:
     for piece in compose(Path(words[0]), options):
         sys.stdout.write(piece)
         sys.stdout.flush()
+
+
+def _inspect(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    options = parse(
+        InspectOptions, words[1:] if _is_path(words) else words, prog="lstm-lab inspect RUN"
+    )
+    if not _is_path(words):
+        raise UsageError("inspect: no run: name a run directory, such as runs/text/<trial>")
+    from lstm_lab.inspect.command import inspect
+
+    for line in inspect(Path(words[0]), options):
+        print(line)
 
 
 def _is_path(words: list[str]) -> bool:
