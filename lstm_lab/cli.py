@@ -10,6 +10,7 @@
     lstm-lab export RUN FOLDER [--weights best|last] [--of-seed N] [--platforms NAME ...] [--to pytorch]
                                [--force]
     lstm-lab play RUN [--port N] [--open] [--weights best|last] [--of-seed N]
+    lstm-lab inspect RUN [--text TEXT | --file FILE] [--out FILE]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
@@ -42,6 +43,7 @@ from lstm_lab.options import (
     ExportOptions,
     FetchOptions,
     GenerateOptions,
+    InspectOptions,
     ListOptions,
     PlayOptions,
     ReportOptions,
@@ -72,6 +74,7 @@ def execute(arguments: Sequence[str]) -> int:
         "generate": _generate,
         "export": _export,
         "play": _play,
+        "inspect": _inspect,
         "report": _report,
         "fetch": _fetch,
         "list": _list,
@@ -325,6 +328,20 @@ def _play(words: list[str]) -> None:
         if options.open:
             webbrowser.open(server.address)
         server.run()
+
+
+def _inspect(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    options = parse(
+        InspectOptions, words[1:] if _is_path(words) else words, prog="lstm-lab inspect RUN"
+    )
+    if not _is_path(words):
+        raise UsageError("inspect: no run: name a run directory, such as runs/text/<trial>")
+    from lstm_lab.inspect.command import inspect
+
+    for line in inspect(Path(words[0]), options):
+        print(line)
 
 
 def _is_path(words: list[str]) -> bool:
