@@ -14,6 +14,7 @@ late where that has happened. Run as a module, this file *is* the child.
 """
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -30,7 +31,7 @@ from typing import Any, BinaryIO, Literal
 from lstm_lab.errors import DataError, one_line
 
 PREFIX = "hub:"
-Form = Literal["text", "idx"]
+Form = Literal["text", "idx", "json"]
 # A split may hold a colon inside brackets, as train[:1%] does.
 SPEC = re.compile(
     PREFIX + r"(?P<repository>[\w.-]+/[\w.-]+)(/(?P<config>[\w.-]+))?"
@@ -87,11 +88,12 @@ def fetch(source: Source, form: Form = "text") -> bytes:
 
     Args:
         source: what to read.
-        form: "text" for rows of text, "idx" for pictures of equal size in grey, or numbers 0 to 255.
+        form: "text" for rows of text, "idx" for pictures of equal size in grey, or numbers 0 to 255, "json" for
+            rows of text or numbers, each by itself.
 
     Returns:
         For "text" the rows in UTF-8, joined; a row that does not end its line is ended by a newline. For
-        "idx" a file of that format, one axis for the rows and, of pictures, two more.
+        "idx" a file of that format, one axis for the rows and, of pictures, two more. For "json" one list.
 
     Raises:
         DataError: there is no copy and no network (within five seconds), or no such column.
@@ -182,7 +184,9 @@ def _main(repository: str, config: str, split: str, column: str, form: str, answ
         if column not in rows.column_names:
             sys.exit(f"no column {column!r}, only {', '.join(rows.column_names)}")
         with open(answer, "wb") as file:
-            {"text": _write_text, "idx": _write_idx}[form](rows[column], column, file)
+            {"text": _write_text, "idx": _write_idx, "json": _write_json}[form](
+                rows[column], column, file
+            )
 
 
 def _write_text(rows: Any, column: str, file: BinaryIO) -> None:
@@ -190,6 +194,13 @@ def _write_text(rows: Any, column: str, file: BinaryIO) -> None:
         if not isinstance(row, str):
             sys.exit(f"column {column!r} holds {type(row).__name__}, not text")
         file.write((row if row.endswith("\n") else row + "\n").encode())
+
+
+def _write_json(rows: Any, column: str, file: BinaryIO) -> None:
+    try:
+        file.write(json.dumps(list(rows)).encode())
+    except TypeError as error:
+        sys.exit(f"column {column!r}: {error}")
 
 
 def _write_idx(rows: Any, column: str, file: BinaryIO) -> None:
