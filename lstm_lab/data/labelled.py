@@ -218,8 +218,8 @@ def _through_datasets(path: Path, text: str, label: str) -> Rows:
 def _from_hub(source: str, text: str, label: str) -> Rows:
     """Read two columns of one split."""
     found = hub.parse(source)
-    columns = [hub.fetch(replace(found, column=name), "json") for name in (text, label)]
-    return _checked(*map(json.loads, columns), source)
+    texts, labels = (hub.fetch(replace(found, column=name), "json") for name in (text, label))
+    return _checked(json.loads(texts), json.loads(labels), source)
 
 
 def _checked(texts: Iterable[Any], labels: Iterable[Any], name: str) -> Rows:

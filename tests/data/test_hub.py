@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lstm_lab.data import hub
+from lstm_lab.data.labelled import Rows, read_labelled
 from lstm_lab.errors import DataError
 from lstm_lab.text.corpora import load_corpus
 
@@ -148,6 +149,11 @@ def test_a_cached_copy_is_read_without_asking(
     corpus = load_corpus(cached)
     assert corpus.text == "one\ntwo\nthr\r\nee\n\n"
     assert corpus.name == "toy"
+
+
+def test_labelled_rows_come_from_a_cached_copy_one_by_one(cached: str, tmp_path: Path) -> None:
+    found = read_labelled(cached, "text", "n", tmp_path)
+    assert found == Rows(["one", "two\n", "thr\r\nee", ""], ["0", "1", "2", "3"])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Texts keep their labels and their ends, no text is in two parts, and scores are what their names say."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import jax
@@ -138,7 +138,7 @@ def test_balanced_accuracy_is_the_mean_over_labels(task: LabelledText) -> None:
     data = task.test_data(task.load())
     part = data["validation"]
     guesses = jnp.asarray(np.random.default_rng(0).normal(size=(len(part.y), 2)), jnp.float32)
-    total: Counter[str] = Counter()
+    total: dict[str, float] = defaultdict(float)
     for index in range(task.evaluation(data, 8)):
         # Of batches the last is filled up, as in an examination.
         batch = task.evaluation_batch(data, jax.random.key(0), index, 8)
