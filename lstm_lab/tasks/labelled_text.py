@@ -261,7 +261,7 @@ def _without(rows: list[Row], others: list[Row]) -> list[Row]:
 
 
 def _cut(rows: list[Row], names: list[str], split: int) -> dict[str, list[Row]]:
-    """Cut rows into "train" and these parts, of every label the same fractions, all rows of a text in one."""
+    """Cut rows into "train" and these parts, of every label the same fractions; a text counts for its first label."""
     first: dict[tuple[str, ...], str] = {}
     for text, label in rows:
         first.setdefault(text, label)

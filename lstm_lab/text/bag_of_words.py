@@ -10,8 +10,8 @@ A text of ids s_1 ... s_L stands between two borders, and its n-grams are the ru
     loss     = -1/N sum ln p(y_i | x_i)  +  penalty/2 |W|^2
 
 The loss is convex, so there is one minimum and no seed. Newton's method with conjugate gradients finds it: at 170,000
-weights, 7 steps of it took a fourth of the time of 106 of SciPy's L-BFGS. Bigrams of words as in S. Wang and C. D.
-Manning, "Baselines and bigrams" (2012): on short texts they matter, and such lines are hard to beat.
+weights SciPy's L-BFGS was measured to spend seven times as long on itself as on the loss. Bigrams of words as in S.
+Wang and C. D. Manning, "Baselines and bigrams" (2012): on short texts they matter, and such lines are hard to beat.
 """
 
 from typing import NamedTuple
