@@ -36,7 +36,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, get_origin
 
-from lstm_lab.errors import LabError, UsageError, one_line
+from lstm_lab.errors import AbsentError, LabError, UsageError, one_line
 from lstm_lab.options import (
     BenchOptions,
     CrossoverOptions,
@@ -148,11 +148,19 @@ def _run(words: list[str]) -> None:
     options, overrides = _run_options(words[split:])
     if not paths:
         raise UsageError("run: no file: name one, such as lstm-lab run experiments/long_range.py")
+    absent: list[AbsentError] = []
     for path in paths:
         module = _load(path)
         command = f"lstm-lab run {path}"
         full = getattr(module, "full", None)
-        _run_one(module.experiment, full, path, options, overrides, command)
+        try:
+            _run_one(module.experiment, full, path, options, overrides, command)
+        except AbsentError as error:
+            absent.append(error)
+            if len(paths) > 1:
+                print(f"{path.stem}: not run: {error}", file=sys.stderr)
+    if len(absent) == len(paths):
+        raise absent[0]
 
 
 def _run_options(words: list[str]) -> tuple[RunOptions, list[str]]:

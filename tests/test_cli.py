@@ -19,8 +19,9 @@ from lstm_lab.tasks import text
 from lstm_lab.text.writer import find_run
 
 ROOT = Path(__file__).parents[1]
-TEXT, FIBONACCI, LONG_RANGE = (
-    str(ROOT / "experiments" / f"{name}.py") for name in ("text", "fibonacci", "long_range")
+TEXT, FIBONACCI, LONG_RANGE, NAMES = (
+    str(ROOT / "experiments" / f"{name}.py")
+    for name in ("text", "fibonacci", "long_range", "names")
 )
 Capture = pytest.CaptureFixture[str]
 
@@ -164,6 +165,18 @@ def test_a_smoke_run_can_be_reported_and_is_not_repeated(tmp_path: Path, capsys:
     page = Path(capsys.readouterr().out.strip())
     assert page.is_file()
     assert "Fibonacci" in page.read_text()
+
+
+def test_an_experiment_without_its_data_stops_no_other(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTM_LAB_DATA", str(tmp_path))
+    said = refusal(["run", NAMES, "--out", str(tmp_path)], 3, capsys)
+    assert "names_by_language.tsv" in said
+    assert "--data-dir" in said
+    assert execute(["run", NAMES, FIBONACCI, "--smoke", "--out", str(tmp_path / "runs")]) == 0
+    assert "names: not run: data: no" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["fibonacci"]
 
 
 @pytest.fixture(scope="module")
