@@ -13,6 +13,7 @@ from lstm_lab.tasks.text import Text
 from lstm_lab.text.sampling import Apply, Sampling, generate
 
 if TYPE_CHECKING:
+    from lstm_lab.architecture import Architecture
     from lstm_lab.model import Model
     from lstm_lab.train import Network
 
@@ -57,7 +58,7 @@ class TextSample(Probe):
 
 
 def write(
-    network: "Network",
+    network: "Architecture",
     params: Any,
     prompt: np.ndarray,
     length: int,
@@ -86,7 +87,7 @@ def write(
     return generate(reader(network, params), carry, prompts, length, sampling, key)
 
 
-def reader(network: "Network", params: Any) -> Apply:
+def reader(network: "Architecture", params: Any) -> Apply:
     """One seed's network as `text.sampling` wants it."""
     return jax.tree_util.Partial(_Reader(network), params)
 
@@ -95,7 +96,7 @@ def reader(network: "Network", params: Any) -> Apply:
 class _Reader:
     """A function that equals every other one of its network, so that all share what is compiled."""
 
-    network: "Network"
+    network: "Architecture"
 
     def __call__(self, params: Any, tokens: jax.Array, carry: Any) -> tuple[Any, jax.Array]:
         return self.network.apply(params, tokens, carry=carry)

@@ -80,6 +80,7 @@ def _columns(
             "figure",
             [_half_lives(r) for r in results],
         ),
+        "loss, static → dynamic evaluation (nats)": ("figure", [_dynamic(r) for r in results]),
         "seconds": ("figure", [_seconds(r) for r in results]),
         "device": ("name", [r["device"] for r in results]),
     }
@@ -120,6 +121,14 @@ def _half_lives(result: Mapping[str, Any]) -> str:
         if moments.get(when, {}).get("half_life")
     ]
     return " → ".join(shown)
+
+
+def _dynamic(result: Mapping[str, Any]) -> str:
+    """What learning while reading gains, on the symbols that were read both ways."""
+    measured = result["probes"].get("dynamic_evaluation", {}).get("after", {})
+    return " → ".join(
+        interval(over_seeds(measured[how])) for how in ("static", "dynamic") if measured
+    )
 
 
 def _seconds(result: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ import optax
 from jax import Array
 
 from lstm_lab.errors import UsageError
+from lstm_lab.published import Published
 
 # Folded into the key of every held-out batch; any number would do that no training step reaches.
 HELD_OUT = 0x7E57_DA7A
@@ -49,6 +50,7 @@ class Batch(NamedTuple):
         mask: bool [B,T] (per step) or [B] (per sequence), true where the loss counts.
         lengths: int32 [B] steps in each right-padded row, or None when every row is T long.
         reset: bool [B,T], true where a row starts a new sequence, or None when none does.
+        balance: float [B], what each example counts for in a mean over classes, or None where that is not asked.
     """
 
     x: Array
@@ -56,6 +58,7 @@ class Batch(NamedTuple):
     mask: Array
     lengths: Array | None = None
     reset: Array | None = None
+    balance: Array | None = None
 
 
 class Kept(NamedTuple):
@@ -253,6 +256,15 @@ class Task(ABC):
         """Return the scores of named predictors without a network, per metric; none by default."""
         del data
         return {}
+
+    def published(self, batch: int) -> Published | None:
+        """Return what others have published of training on this very task, if anything.
+
+        Args:
+            batch: examples per step.
+        """
+        del batch
+        return None
 
 
 class Classification(Task):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from lstm_lab.architecture import Architecture
 from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.config import from_json
 from lstm_lab.errors import CheckpointError, DataError, UsageError
@@ -24,7 +25,7 @@ from lstm_lab.text.sampling import Sampling
 from lstm_lab.text.stops import Until
 from lstm_lab.text.tokenisers import from_json as vocabulary_of
 from lstm_lab.text.vocabulary import Vocabulary
-from lstm_lab.train import Network, Program
+from lstm_lab.train import Program
 from lstm_lab.trial import Trial
 
 
@@ -43,12 +44,35 @@ class Remembered(Text):
         return self.known or super().vocabulary()
 
 
+def remembered(run: RunDirectory, task: Text) -> Text:
+    """A run's task with the run's vocabulary, so that it needs no corpus.
+
+    Raises:
+        DataError: the run is older than `vocabulary.json`, and its corpus is not the one that was trained on.
+    """
+    if (saved := run.read("vocabulary.json")) is None:
+        require_data(run, task)
+        return task
+    told = {field.name: getattr(task, field.name) for field in fields(task)}
+    return Remembered(**told, known=vocabulary_of(saved))
+
+
+def require_data(run: RunDirectory, task: Text) -> None:
+    """Raise a DataError unless the corpus is there and the one that the run was trained on."""
+    env = run.read("env.json")
+    if env and env.get("data") != task.sha256():
+        raise DataError(
+            f"{task.label}: sha256 {task.sha256()}, but {run.path} was trained on "
+            f"{env.get('data')}: put the corpus back"
+        )
+
+
 class Writer:
     """One seed of a text run, ready to continue prompts.
 
     Args:
         path: the run directory, or one that holds a single text run.
-        weights: the best on held-out text, or the last.
+        weights: the best on held-out text, or the last, which averaged SGD means of several.
         seed: which of the run's seeds.
 
     Raises:
@@ -74,19 +98,12 @@ class Writer:
                 f"{self.run.path}: {trial.model.label} reads both ways, and what is yet to be written "
                 "cannot be read: name a run that reads forward"
             )
-        if (saved := self.run.read("vocabulary.json")) is None:
-            self._require_corpus(trial.task)
-            return trial
-        told = {field.name: getattr(trial.task, field.name) for field in fields(trial.task)}
-        return replace(trial, task=Remembered(**told, known=vocabulary_of(saved)))
+        return replace(trial, task=remembered(self.run, trial.task))
 
-    def _require_corpus(self, task: Text) -> None:
-        env = self.run.read("env.json")
-        if env and env.get("data") != task.sha256():
-            raise DataError(
-                f"{task.label}: sha256 {task.sha256()}, but {self.run.path} was trained on "
-                f"{env.get('data')}: put the corpus back"
-            )
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the network's symbols stand for."""
+        return self.task.vocabulary()
 
     def write(
         self,
@@ -118,7 +135,7 @@ class Writer:
             raise UsageError(f"samples: {samples}: give at least 1")
         if "" in stops:
             raise UsageError("stop: got nothing, wanted a string of at least one character")
-        vocabulary = self.task.vocabulary()
+        vocabulary = self.vocabulary
         ids = vocabulary.encode(prompt)
         network, params = self.network()
         drawn = write(network, params, ids, length, sampling, seed, samples)
@@ -136,7 +153,7 @@ class Writer:
             UsageError: the prompt is empty or holds an unknown character, or the width is none.
             CheckpointError: there is nothing to load.
         """
-        vocabulary = self.task.vocabulary()
+        vocabulary = self.vocabulary
         ids = vocabulary.encode(prompt)
         network, params = self.network()
         carry = network.initial_carry(params, 1)
@@ -149,11 +166,11 @@ class Writer:
         Raises:
             DataError: the corpus is not there, or is not the one that was trained on.
         """
-        self._require_corpus(self.task)
-        vocabulary, data = self.task.vocabulary(), self.task.load()
+        require_data(self.run, self.task)
+        vocabulary, data = self.vocabulary, self.task.load()
         return vocabulary.decode(data["train"]), vocabulary.decode(data["validation"])
 
-    def network(self) -> tuple[Network, Any]:
+    def network(self) -> tuple[Architecture, Any]:
         """Load what was trained.
 
         Returns:
@@ -170,7 +187,7 @@ class Writer:
         if found is None:
             raise CheckpointError(f"{self.run.path}: no checkpoint yet: train it first")
         arrays = found[1]
-        params = arrays["best"] if self.weights == "best" else arrays["state"].params
+        params = arrays["best"] if self.weights == "best" else program.examined(arrays["state"])
         return program.network, jax.tree.map(lambda leaf: leaf[self.seed], params)
 
 
