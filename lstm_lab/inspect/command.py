@@ -46,7 +46,8 @@ def inspect(path: Path, options: InspectOptions) -> Iterator[str]:
     text = _text(options)
     writer = Writer(path, options.weights, options.of_seed)
     vocabulary, data = writer.task.vocabulary(), writer.task.load()
-    ids = np.asarray(data["validation"][:SYMBOLS] if text is None else vocabulary.encode(text))
+    shown = data["validation"][:SYMBOLS] if text is None else vocabulary.encode(text)
+    ids = np.asarray(shown, np.int32)
     if len(ids) < 2:
         raise UsageError(
             f"text: got {len(ids)} symbols, wanted at least 2, one to predict the other: give more text"

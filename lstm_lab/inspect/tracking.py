@@ -183,7 +183,7 @@ def survey(network: "Architecture", params: Any, data: Any, vocabulary: "Vocabul
         The labels that vary in both texts, what training added most to first; none where there is too little text.
     """
     N = min(CONTEXT + SYMBOLS, *(len(data[part]) for part in ("train", "validation")))
-    texts = np.stack([np.asarray(data[part][:N]) for part in ("train", "validation")])
+    texts = np.stack([np.asarray(data[part][:N], np.int32) for part in ("train", "validation")])
     if N < CONTEXT + BLOCKS:
         return []
     told = [labels_of(vocabulary, ids) for ids in texts]
