@@ -263,6 +263,10 @@ def test_an_exported_run_writes_what_the_run_writes(
     assert capsys.readouterr().out == f"{folder}\n"
     named = load_file(f"{folder}/pytorch.safetensors")
     assert {"rnn.weight_hh_l0", "embedding.weight", "head.bias"} <= set(named)
+    network, params = Writer(written, "best", 0).network()
+    x = jnp.arange(8, dtype=jnp.int32)[None]
+    logits = jax.jit(network.apply)(params, x)[1]
+    np.testing.assert_array_equal(load(folder).read(x)[1], logits)
     words = ["generate", folder, "--length", "40", "--prompt", "to ", "--seed", "3"]
     assert execute(words) == 0
     assert capsys.readouterr().out == generate("--prompt", "to ", "--seed", "3")
