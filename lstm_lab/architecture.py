@@ -50,7 +50,7 @@ class Architecture:
         """
         model = nnx.merge(self.graph, params)
         reading = model.read(x, **call)
-        return reading, model.answer(reading)
+        return reading, model.answer(reading, call.get("key"))
 
     def params(self, named: Mapping[str, Any]) -> Any:
         """The parameters of which `by_path` made names."""

@@ -9,6 +9,7 @@
                           [--seed N]
     lstm-lab export RUN FOLDER [--weights best|last] [--of-seed N] [--platforms NAME ...] [--to pytorch]
                                [--force]
+    lstm-lab play RUN [--port N] [--open] [--weights best|last] [--of-seed N]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
@@ -27,6 +28,7 @@ import os
 import re
 import shlex
 import sys
+import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -41,6 +43,7 @@ from lstm_lab.options import (
     FetchOptions,
     GenerateOptions,
     ListOptions,
+    PlayOptions,
     ReportOptions,
     RunOptions,
 )
@@ -68,6 +71,7 @@ def execute(arguments: Sequence[str]) -> int:
         "run": _run,
         "generate": _generate,
         "export": _export,
+        "play": _play,
         "report": _report,
         "fetch": _fetch,
         "list": _list,
@@ -306,6 +310,21 @@ def _generate(words: list[str]) -> None:
     for piece in compose(Path(words[0]), options):
         sys.stdout.write(piece)
         sys.stdout.flush()
+
+
+def _play(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    options = parse(PlayOptions, words[1:] if _is_path(words) else words, prog="lstm-lab play RUN")
+    if not _is_path(words):
+        raise UsageError("play: no run: name a run directory, such as runs/text/<trial>")
+    from lstm_lab.play.server import Server
+
+    with Server(Path(words[0]), options) as server:
+        print(f"{server.address}   (Ctrl-C ends it)", flush=True)
+        if options.open:
+            webbrowser.open(server.address)
+        server.run()
 
 
 def _is_path(words: list[str]) -> bool:

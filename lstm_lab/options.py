@@ -102,6 +102,23 @@ class ExportOptions:
 
 
 @dataclass(frozen=True)
+class PlayOptions:
+    """Open a page on this machine to write with a trained network, and to see its state at every symbol.
+
+    Attributes:
+        port: of 127.0.0.1, where the page is; 0 for any that is free.
+        open: open it in the browser, too.
+        weights: the network's best on held-out text, or its last.
+        of_seed: which of the run's seeds writes.
+    """
+
+    port: int = 8765
+    open: bool = False
+    weights: Literal["best", "last"] = "best"
+    of_seed: int = 0
+
+
+@dataclass(frozen=True)
 class ReportOptions:
     """Write report.html and report.json into a directory of runs, from what they hold.
 

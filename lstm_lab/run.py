@@ -10,6 +10,7 @@ only the first holds the directory and writes.
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,7 @@ class Run:
     def finish(self, measured: Mapping[str, Any]) -> dict[str, Any]:
         """Put what this trial is and what the host knows of it around what was measured, and write it."""
         trial, record = self.trial, self.record
+        published = trial.task.published(trial.batch)
         self.outcome = result = {
             "trial": trial.id,
             "experiment": trial.experiment,
@@ -233,6 +235,7 @@ class Run:
             "solved_step": [None if step < 0 else step for step in record.solved_step.tolist()],
             "best": {trial.task.metric: record.best.tolist(), "step": record.best_step.tolist()},
             "solved": trial.task.solved,
+            "published": published and asdict(published),
             "optimizer": to_json(trial.optimizer),
             **measured,
             "status": "finished",

@@ -319,6 +319,37 @@ class Program:
         name = ("examine", task, data is self.data)
         return self.axis.take(self.compiler.call(name, call, *arguments))
 
+    def judge(self, state: TrainState, active: np.ndarray, loss: np.ndarray) -> TrainState:
+        """Tell an optimiser that averages what the active runs' examination said.
+
+        Args:
+            state: leaves `[padded R, ...]`; that of the optimiser is donated.
+            active: bool `[R]`.
+            loss: held-out, `[R]`; what stands there for other runs is not looked at.
+
+        Returns:
+            The state to go on with.
+        """
+
+        def each(opt_state: Any, active: Array, loss: Array) -> Any:
+            heard = self.trial.optimizer.judge(opt_state, loss)
+            return jax.tree.map(partial(jnp.where, active), heard, opt_state)
+
+        arguments = (state.opt_state, self._active(active), self.axis.put(loss))
+        opt_state = self.compiler.call(
+            "judge",
+            self.axis.map(each),
+            *arguments,
+            once=True,
+            donate_argnums=0,
+            out_shardings=self.axis.sharding,
+        )
+        return state._replace(opt_state=opt_state)
+
+    def examined(self, state: TrainState) -> Any:
+        """The parameters of a state that are examined and kept: an average, where the optimiser has one."""
+        return self.trial.optimizer.examined(state.params, state.opt_state)
+
     def _active(self, active: np.ndarray) -> Array:
         padded = np.zeros(self.axis.padded, bool)
         padded[: len(active)] = active

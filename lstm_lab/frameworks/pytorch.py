@@ -154,6 +154,10 @@ def network_to_pytorch(network: SequenceModel) -> dict[str, Array]:
     named = {f"rnn.{name}": leaf for name, leaf in to_pytorch(network.body).items()}
     if network.embed is not None and not isinstance(network.embed, int):
         named["embedding.weight"] = network.embed.embedding[...]
-    kernel, bias = network.head.kernel, network.head.bias
-    assert bias is not None, "SequenceModel draws it"
-    return {**named, "head.weight": kernel[...].T, "head.bias": bias[...]}
+    if network.head is None:  # tied: the embedding's weights again
+        assert network.bias is not None, "SequenceModel draws it"
+        weight, bias = named["embedding.weight"], network.bias
+    else:
+        assert network.head.bias is not None, "SequenceModel draws it"
+        weight, bias = network.head.kernel[...].T, network.head.bias
+    return {**named, "head.weight": weight, "head.bias": bias[...]}

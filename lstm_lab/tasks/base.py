@@ -32,6 +32,7 @@ import optax
 from jax import Array
 
 from lstm_lab.errors import UsageError
+from lstm_lab.published import Published
 
 # Folded into the key of every held-out batch; any number would do that no training step reaches.
 HELD_OUT = 0x7E57_DA7A
@@ -253,6 +254,15 @@ class Task(ABC):
         """Return the scores of named predictors without a network, per metric; none by default."""
         del data
         return {}
+
+    def published(self, batch: int) -> Published | None:
+        """Return what others have published of training on this very task, if anything.
+
+        Args:
+            batch: examples per step.
+        """
+        del batch
+        return None
 
 
 class Classification(Task):

@@ -20,6 +20,13 @@ streams. The carry goes on from window to window; `Batch.reset` marks the first 
 where a stream starts again. Order and content do not depend on the key. `batching="windows"` draws
 B windows at random positions and starts each from the initial carry.
 
+With `jitter` J the border before window i of a pass lies at i T + j, j uniform in -J to J and drawn from
+(key, pass, i) alone; the first and the last stay. So a window has T - 2J to T + 2J steps, and every pass
+reads every symbol once. Windows are laid out with T + 2J steps, of which `Batch.lengths` are read.
+Merity, Keskar and Socher (2018), section 4.1, draw lengths in a row, from N(70, 5) and once in twenty from N(35, 5),
+so the borders of a pass drift apart, and a step needs all before it; and they multiply the learning rate by
+a window's length over 70, where here a window counts the same whatever its length.
+
 Validation reads every one of the M validation symbols but the first exactly once, whatever the
 batching: as B streams of P = ceil((M - 1) / B) predictions, in windows of T, the carry going on
 from window to window (its `reset` is set in window 0 alone) and the mask leaving out the padding
@@ -69,6 +76,7 @@ class Text(Classification):
         unit: what a symbol is.
         length: steps T of a training window.
         batching: contiguous streams that carry the state, or random windows that do not.
+        jitter: most steps J by which a border between contiguous windows is shifted, below half a window.
         validation: fraction 0-1 of the symbols, at the end, kept for validation, where no part is given.
         test: fraction 0-1 of the symbols, after those, kept for the final examination, where no part is given; 0
             for none, and the final examination is on the validation part.
@@ -89,6 +97,7 @@ class Text(Classification):
     unit: Unit = "character"
     length: int = 100
     batching: Literal["contiguous", "windows"] = "contiguous"
+    jitter: int = 0
     validation: float = 0.1
     test: float = 0.0
     held_out: int = 1_000_000
@@ -152,6 +161,12 @@ class Text(Classification):
             if (value := getattr(self, name)) not in allowed:
                 choice = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
                 raise UsageError(f"Text.{name}: got {value!r}: use {choice}")
+        require_at_least("Text.jitter", self.jitter, 0)
+        if 2 * self.jitter >= self.length or (self.jitter and not self.stateful):
+            raise UsageError(
+                f"Text.jitter: got {self.jitter} with length {self.length} and {self.batching} batching: "
+                "give less than half of length, and none with windows"
+            )
         require_at_least("Text.cutoff", self.cutoff, 1)
         if self.vocabulary_size is not None:
             least = {"subword": 256}.get(self.unit, 3)
@@ -213,8 +228,24 @@ class Text(Classification):
             return _windows(data["train"], starts, T)
         windows = (symbols - 1) // (batch * T)
         window = step % jnp.int32(windows)
-        starts = jnp.arange(batch, dtype=jnp.int32) * jnp.int32(windows * T) + window * jnp.int32(T)
-        return _windows(data["train"], starts, T)._replace(reset=_first(window, batch, T))
+        streams = jnp.arange(batch, dtype=jnp.int32) * jnp.int32(windows * T)
+        if not self.jitter:
+            starts = streams + window * jnp.int32(T)
+            return _windows(data["train"], starts, T)._replace(reset=_first(window, batch, T))
+        key = jax.random.fold_in(key, step // jnp.int32(windows))
+        begin, end = (self._border(key, window + i, windows) for i in range(2))
+        longest = T + 2 * self.jitter
+        laid = _windows(data["train"], streams + begin, longest)
+        mask = laid.mask & (jnp.arange(longest, dtype=jnp.int32) < end - begin)
+        lengths = jnp.broadcast_to(end - begin, (batch,))
+        return laid._replace(mask=mask, lengths=lengths, reset=_first(window, batch, longest))
+
+    def _border(self, key: Array, window: Array, windows: int) -> Array:
+        """Return where a window of a pass begins, in steps; the key is the pass's."""
+        drawn = jax.random.fold_in(key, window)
+        shift = jax.random.randint(drawn, (), -self.jitter, self.jitter + 1)
+        inner = (window > 0) & (window < windows)
+        return window * jnp.int32(self.length) + jnp.where(inner, shift, jnp.int32(0))
 
     def evaluation(self, data: Any, batch: int) -> int:
         """Return the number of validation batches: windows in a stream of P predictions."""

@@ -72,7 +72,7 @@ class Writer:
 
     Args:
         path: the run directory, or one that holds a single text run.
-        weights: the best on held-out text, or the last.
+        weights: the best on held-out text, or the last, which averaged SGD means of several.
         seed: which of the run's seeds.
 
     Raises:
@@ -187,7 +187,7 @@ class Writer:
         if found is None:
             raise CheckpointError(f"{self.run.path}: no checkpoint yet: train it first")
         arrays = found[1]
-        params = arrays["best"] if self.weights == "best" else arrays["state"].params
+        params = arrays["best"] if self.weights == "best" else program.examined(arrays["state"])
         return program.network, jax.tree.map(lambda leaf: leaf[self.seed], params)
 
 

@@ -5,14 +5,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lstm_lab.cells.elman import Elman
+from lstm_lab.cells.lstm import LSTM
+from lstm_lab.cells.min_gru import MinGRU
 from lstm_lab.errors import DataError, UsageError
 from lstm_lab.model import Model
 from lstm_lab.tasks.base import Batch
@@ -57,6 +61,77 @@ def test_an_epoch_of_contiguous_batches_covers_every_symbol_once(
     np.testing.assert_array_equal(y, x + 1)
     assert symbols - 1 - x.size < batch * length
     assert all(np.asarray(b.mask).all() for b in batches)
+
+
+@given(
+    batch=st.integers(1, 3),
+    length=st.integers(3, 8),
+    windows=st.integers(1, 5),
+    extra=st.integers(0, 2),
+    jitter=st.integers(1, 3),
+)
+def test_with_jitter_every_pass_trains_on_every_symbol_once(
+    batch: int, length: int, windows: int, extra: int, jitter: int
+) -> None:
+    jitter = min(jitter, (length - 1) // 2)
+    task, data = (
+        Text(length=length, jitter=jitter),
+        counting(batch * windows * length + 1 + extra, 2),
+    )
+    for step in range(2 * windows):
+        if step % windows == 0:
+            read = np.zeros((batch, 0), np.int32)
+        window = task.sample(data, KEY, step, batch)
+        assert window.lengths is not None
+        assert window.reset is not None
+        x, y, mask = (np.asarray(a) for a in (window.x, window.y, window.mask))
+        (steps,) = set(np.asarray(window.lengths).tolist())
+        assert length - 2 * jitter <= steps <= length + 2 * jitter == x.shape[1]
+        assert mask.tolist() == [[t < steps for t in range(x.shape[1])]] * batch
+        assert np.asarray(window.reset).sum() == batch * (step % windows == 0)
+        np.testing.assert_array_equal(y[mask], x[mask] + 1)
+        read = np.append(read, x[:, :steps], axis=1)
+        if step % windows == windows - 1:
+            np.testing.assert_array_equal(read.ravel(), np.arange(batch * windows * length))
+
+
+def test_borders_shift_by_every_step_of_the_jitter_alike_and_anew_in_each_pass() -> None:
+    task, data = Text(length=5, jitter=2), counting(2 * 40 * 5 + 1, 2)
+    passes = [
+        np.array([task.sample(data, KEY, step, 2).x[0, 0] for step in range(first, first + 40)])
+        for first in (0, 40)
+    ]
+    shifts = [begins - 5 * np.arange(40) for begins in passes]
+    assert shifts[0][0] == shifts[1][0] == 0
+    for own in shifts:
+        found = np.bincount(own[1:] + 2, minlength=5)
+        assert len(found) == 5
+        assert found.min() > 0
+    assert (shifts[0] != shifts[1]).any()
+    other = [int(task.sample(data, jax.random.key(1), step, 2).x[0, 0]) for step in range(40)]
+    assert (passes[0] != other).any()
+
+
+@pytest.mark.parametrize("cell", [LSTM(), MinGRU()], ids=["LSTM", "minGRU"])
+def test_the_state_carried_over_shifted_borders_is_that_of_one_reading(cell: Any) -> None:
+    task, batch = Text(length=6, jitter=2), 3
+    data = task.load()
+    network = Network(Trial(model=Model(cell), task=task, d_hidden=4))
+    params = network.init(jax.random.key(0))
+    carry = network.initial_carry(params, batch)
+    streams = np.arange(batch) * ((len(data["train"]) - 1) // (batch * 6) * 6)
+    outputs = []
+    for step in range(5):
+        window = task.sample(data, KEY, step, batch)
+        assert window.lengths is not None
+        carry, y = network.apply(
+            params, window.x, carry=carry, lengths=window.lengths, reset=window.reset
+        )
+        outputs.append(y[:, : window.lengths[0]])
+    read = np.concatenate(outputs, axis=1)
+    x = data["train"][streams[:, None] + np.arange(read.shape[1])]
+    wanted = network.apply(params, jnp.asarray(x))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), (carry, read), wanted)
 
 
 def test_a_stream_resets_at_its_first_step_and_nowhere_else() -> None:
@@ -324,6 +399,9 @@ def test_markov_order_0_is_the_frequency_of_symbols(tmp_path: Path) -> None:
         ({"unit": "byte", "vocabulary_size": 300}, "vocabulary_size: got 300, but the unit byte"),
         ({"unit": "subword", "vocabulary_size": 255}, "got 255, wanted an integer of at least 256"),
         ({"unit": "word", "cutoff": 0}, "Text.cutoff: got 0"),
+        ({"length": 8, "jitter": 4}, "Text.jitter: got 4 with length 8 and contiguous batching"),
+        ({"jitter": 1, "batching": "windows"}, "Text.jitter: got 1 with .* windows batching"),
+        ({"jitter": -1}, "Text.jitter: got -1, wanted an integer of at least 0"),
         ({"batching": "random"}, "Text.batching: got 'random': use contiguous or windows"),
     ],
 )
