@@ -9,13 +9,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from lstm_lab.cells.base import Cell
 from lstm_lab.cli import execute
 from lstm_lab.discover import subclasses
+from lstm_lab.export import load
 from lstm_lab.tasks import text
+from lstm_lab.text.writer import Writer
 
 ROOT = Path(__file__).parents[1]
 TEXT, FIBONACCI, LONG_RANGE = (
