@@ -44,7 +44,7 @@ def from_run(path: Path, weights: Weights = "best", seed: int = 0) -> Exported:
         Widths.of(task),
         trial.d_hidden,
         params,
-        task.vocabulary() if isinstance(task, Text) else None,
+        task.vocabulary() if hasattr(task, "vocabulary") else None,
         {
             "experiment": trial.experiment,
             "trial": trial.id,
