@@ -8,6 +8,7 @@ import jax
 from flax import nnx
 from jax import Array
 
+from lstm_lab.compiled import Compiler
 from lstm_lab.model import Interface, Model
 from lstm_lab.modules import Reading
 
@@ -20,6 +21,9 @@ class Architecture:
         task: what goes in and comes out.
         d_hidden: units of each layer and direction, H.
 
+    Attributes:
+        compiler: of what is asked of it more than once, such as a probe before and after training.
+
     Raises:
         UsageError: as `Model.build`.
     """
@@ -28,6 +32,7 @@ class Architecture:
         self._draw = partial(model.build, task, d_hidden)
         abstract = nnx.eval_shape(lambda: self._draw(jax.random.key(0)))
         self.graph, self.shapes = nnx.split(abstract, nnx.Param)
+        self.compiler = Compiler()
 
     def init(self, key: Array) -> Any:
         """Draw the parameters."""

@@ -10,6 +10,7 @@
     lstm-lab export RUN FOLDER [--weights best|last] [--of-seed N] [--platforms NAME ...] [--to pytorch]
                                [--force]
     lstm-lab play RUN [--port N] [--open] [--weights best|last] [--of-seed N]
+    lstm-lab inspect RUN [--text TEXT | --file FILE] [--out FILE]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
@@ -35,13 +36,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, get_origin
 
-from lstm_lab.errors import LabError, UsageError, one_line
+from lstm_lab.errors import AbsentError, LabError, UsageError, one_line
 from lstm_lab.options import (
     BenchOptions,
     CrossoverOptions,
     ExportOptions,
     FetchOptions,
     GenerateOptions,
+    InspectOptions,
     ListOptions,
     PlayOptions,
     ReportOptions,
@@ -72,6 +74,7 @@ def execute(arguments: Sequence[str]) -> int:
         "generate": _generate,
         "export": _export,
         "play": _play,
+        "inspect": _inspect,
         "report": _report,
         "fetch": _fetch,
         "list": _list,
@@ -145,11 +148,19 @@ def _run(words: list[str]) -> None:
     options, overrides = _run_options(words[split:])
     if not paths:
         raise UsageError("run: no file: name one, such as lstm-lab run experiments/long_range.py")
+    absent: list[AbsentError] = []
     for path in paths:
         module = _load(path)
         command = f"lstm-lab run {path}"
         full = getattr(module, "full", None)
-        _run_one(module.experiment, full, path, options, overrides, command)
+        try:
+            _run_one(module.experiment, full, path, options, overrides, command)
+        except AbsentError as error:
+            absent.append(error)
+            if len(paths) > 1:
+                print(f"{path.stem}: not run: {error}", file=sys.stderr)
+    if len(absent) == len(paths):
+        raise absent[0]
 
 
 def _run_options(words: list[str]) -> tuple[RunOptions, list[str]]:
@@ -325,6 +336,20 @@ def _play(words: list[str]) -> None:
         if options.open:
             webbrowser.open(server.address)
         server.run()
+
+
+def _inspect(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    options = parse(
+        InspectOptions, words[1:] if _is_path(words) else words, prog="lstm-lab inspect RUN"
+    )
+    if not _is_path(words):
+        raise UsageError("inspect: no run: name a run directory, such as runs/text/<trial>")
+    from lstm_lab.inspect.command import inspect
+
+    for line in inspect(Path(words[0]), options):
+        print(line)
 
 
 def _is_path(words: list[str]) -> bool:

@@ -11,8 +11,8 @@ and probed is the mean of all iterates from then on, in place of the last:
 
 T is the step of the first examination whose held-out loss is greater than the least of all but the newest n
 before it (S. Merity, N. S. Keskar and R. Socher 2018, algorithm 1, NT-AvSGD, n = 5). The arXiv version has
-another condition, which its authors call a typo; this is that of the ICLR version and of their code. Theirs
-takes the mean without w_T, as torch's ASGD does, and examines once an epoch; `Evaluation.every` says when here.
+another condition, which its authors call a typo; this is that of the ICLR version and of their code. Their code
+examines once a pass, where `Evaluation.every` says when here, and its mean, torch's ASGD, begins with w_{T+2}.
 """
 
 from dataclasses import dataclass

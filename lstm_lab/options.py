@@ -119,6 +119,25 @@ class PlayOptions:
 
 
 @dataclass(frozen=True)
+class InspectOptions:
+    """Write a page that shows how a trained network reads a text, symbol by symbol, and which units track what.
+
+    Attributes:
+        text: what it reads; - for what is on stdin; the beginning of the run's held-out text where not given.
+        file: a file of text that it reads instead.
+        out: where the page goes; inspect.html in the run directory where not given.
+        weights: the network's best on held-out text, or its last.
+        of_seed: which of the run's seeds reads.
+    """
+
+    text: str | None = None
+    file: Path | None = None
+    out: Path | None = None
+    weights: Literal["best", "last"] = "best"
+    of_seed: int = 0
+
+
+@dataclass(frozen=True)
 class ReportOptions:
     """Write report.html and report.json into a directory of runs, from what they hold.
 

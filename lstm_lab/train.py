@@ -63,16 +63,12 @@ class Network(Architecture):
 
     Args:
         trial: gives the model, the task and the width.
-
-    Attributes:
-        compiler: of what is asked of it more than once, such as a probe before and after training.
     """
 
     def __init__(self, trial: Trial) -> None:
         super().__init__(trial.model, trial.task, trial.d_hidden)
         self.trial = trial
         self.task = trial.task
-        self.compiler = Compiler()
 
 
 def _whole(batch: Batch) -> Batch:

@@ -20,11 +20,12 @@ from lstm_lab.cli import execute
 from lstm_lab.discover import subclasses
 from lstm_lab.export import load
 from lstm_lab.tasks import text
-from lstm_lab.text.writer import Writer
+from lstm_lab.text.writer import Writer, find_run
 
 ROOT = Path(__file__).parents[1]
-TEXT, FIBONACCI, LONG_RANGE = (
-    str(ROOT / "experiments" / f"{name}.py") for name in ("text", "fibonacci", "long_range")
+TEXT, FIBONACCI, LONG_RANGE, NAMES = (
+    str(ROOT / "experiments" / f"{name}.py")
+    for name in ("text", "fibonacci", "long_range", "names")
 )
 Capture = pytest.CaptureFixture[str]
 
@@ -170,6 +171,18 @@ def test_a_smoke_run_can_be_reported_and_is_not_repeated(tmp_path: Path, capsys:
     assert "Fibonacci" in page.read_text()
 
 
+def test_an_experiment_without_its_data_stops_no_other(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTM_LAB_DATA", str(tmp_path))
+    said = refusal(["run", NAMES, "--out", str(tmp_path)], 3, capsys)
+    assert "names_by_language.tsv" in said
+    assert "--data-dir" in said
+    assert execute(["run", NAMES, FIBONACCI, "--smoke", "--out", str(tmp_path / "runs")]) == 0
+    assert "names: not run: data: no" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["fibonacci"]
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("text")
@@ -289,6 +302,55 @@ def test_generate_names_what_it_cannot_read(written: Path, capsys: Capture) -> N
     assert "'Ω' (U+03A9)" in refusal(["generate", str(written), "--prompt", "to Ω"], 2, capsys)
     assert "at least one symbol" in refusal(["generate", str(written), "--prompt", ""], 2, capsys)
     assert "of-seed: 9" in refusal(["generate", str(written), "--of-seed", "9"], 2, capsys)
+
+
+def test_inspect_writes_a_page_and_says_what_the_text_cost(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    capsys.readouterr()
+    assert execute(["inspect", str(written)]) == 0
+    page, surprise, influence, units = capsys.readouterr().out.splitlines()
+    assert Path(page).parent == find_run(written)
+    assert "to be or not" in re.sub("<.*?>", "", Path(page).read_text(encoding="utf-8"))
+    # The validation part of this corpus is shorter than a thousand symbols.
+    assert surprise.endswith("over 251 symbols")
+    assert "bits per symbol" in surprise
+    assert "nine tenths within" in influence
+    assert "too short" in units
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"to be"), "ascii"))
+    monkeypatch.setattr("lstm_lab.inspect.command.MOST_SYMBOLS", 4)
+    words = ["inspect", str(written), "--text", "-", "--out", str(tmp_path / "page.html")]
+    assert execute(words) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{tmp_path / 'page.html'}\n")
+    assert said.err == "text: 5 symbols: the page shows the first 4\n"
+    assert ">b</span></pre>" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--text", "to Ω"], 2, "'Ω' (U+03A9)"),
+        (["--text", ""], 2, "text: got 0 symbols, wanted at least 2"),
+        (["--text", "t"], 2, "text: got 1 symbols, wanted at least 2"),
+        (["--text", "to", "--file", "x"], 2, "give --text or --file"),
+        (["--file", "none.txt"], 2, "none.txt: No such file"),
+        (["--of-seed", "9"], 2, "of-seed: 9"),
+        (["--text", "to", "--out", "/dev/null/page"], 7, "/dev/null/page"),
+    ],
+)
+def test_inspect_refuses(
+    words: list[str], code: int, said: str, written: Path, capsys: Capture
+) -> None:
+    assert said in refusal(["inspect", str(written), *words], code, capsys)
+
+
+def test_inspect_needs_a_text_run(tmp_path: Path, capsys: Capture) -> None:
+    assert "no run there" in refusal(["inspect", str(tmp_path)], 2, capsys)
+    assert "inspect: no run" in refusal(["inspect"], 2, capsys)
+    (tmp_path / "latin").write_bytes(b"\xe9t\xe9")
+    words = ["inspect", str(tmp_path), "--file", str(tmp_path / "latin")]
+    assert "byte 0 of" in refusal(words, 2, capsys)
 
 
 TINY = """

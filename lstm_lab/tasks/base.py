@@ -50,6 +50,7 @@ class Batch(NamedTuple):
         mask: bool [B,T] (per step) or [B] (per sequence), true where the loss counts.
         lengths: int32 [B] steps in each right-padded row, or None when every row is T long.
         reset: bool [B,T], true where a row starts a new sequence, or None when none does.
+        balance: float [B], what each example counts for in a mean over classes, or None where that is not asked.
     """
 
     x: Array
@@ -57,6 +58,7 @@ class Batch(NamedTuple):
     mask: Array
     lengths: Array | None = None
     reset: Array | None = None
+    balance: Array | None = None
 
 
 class Kept(NamedTuple):

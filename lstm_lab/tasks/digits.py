@@ -33,7 +33,7 @@ from lstm_lab.data.locate import directory, locate
 from lstm_lab.data.mnist import FILES, Images, read_mnist
 from lstm_lab.errors import UsageError
 from lstm_lab.tasks.base import Batch, Classification, certain, require_at_least
-from lstm_lab.tasks.examples import Examples, Part, nearest_mean
+from lstm_lab.tasks.examples import Examples, Part, fixed_order, nearest_mean
 
 # What a white pixel is in the files.
 WHITEST = {8: 16, 28: 255}
@@ -122,15 +122,6 @@ class SequentialDigits(Examples, Classification):
             (data[name].x.astype(np.float32), data[name].y) for name in ("train", "test")
         )
         return {"nearest mean picture": {"accuracy": nearest_mean(train, test)}}
-
-
-def fixed_order(seed: int, count: int) -> np.ndarray:
-    """Return a permutation of 0 .. count - 1 that is the same on every machine; `seed` numbers them.
-
-    >>> fixed_order(1, 6)
-    array([2, 4, 5, 0, 3, 1])
-    """
-    return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")
 
 
 def _mnist(folder: Path) -> dict[str, Images]:

@@ -22,7 +22,8 @@ B windows at random positions and starts each from the initial carry.
 
 With `jitter` J the border before window i of a pass lies at i T + j, j uniform in -J to J and drawn from
 (key, pass, i) alone; the first and the last stay. So a window has T - 2J to T + 2J steps, and every pass
-reads every symbol once. Windows are laid out with T + 2J steps, of which `Batch.lengths` are read.
+reads every symbol once. Windows are laid out with T + 2J steps, which is what they cost, and `Batch.lengths`
+says how many are read.
 Merity, Keskar and Socher (2018), section 4.1, draw lengths in a row, from N(70, 5) and once in twenty from N(35, 5),
 so the borders of a pass drift apart, and a step needs all before it; and they multiply the learning rate by
 a window's length over 70, where here a window counts the same whatever its length.

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lstm_lab.data import hub
+from lstm_lab.data.labelled import Rows, read_labelled
 from lstm_lab.errors import DataError
 from lstm_lab.text.corpora import END, open_corpus, survey
 
@@ -157,6 +158,11 @@ def test_a_cached_copy_is_read_without_asking(
     assert "".join(open_corpus(cached, "line").pieces()) == "one\ntwo\nthr\r\nee\n\n"
     parts = open_corpus(f"{cached}:train[:2],train[2:]")
     assert "".join(parts.pieces("validation")) == f"thr\r\nee{END}{END}"
+
+
+def test_labelled_rows_come_from_a_cached_copy_one_by_one(cached: str, tmp_path: Path) -> None:
+    found = read_labelled(cached, "text", "n", tmp_path)
+    assert found == Rows(["one", "two\n", "thr\r\nee", ""], ["0", "1", "2", "3"])
 
 
 @pytest.mark.parametrize(

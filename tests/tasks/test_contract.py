@@ -135,6 +135,10 @@ def test_names_itself_and_its_scores(task: Task) -> None:
     assert task.label == " ".join(task.label.split())
     assert type(task).__doc__
     assert task.metric in task.solved
+
+
+@every_task_with_data
+def test_chance_does_not_solve(task: Task) -> None:
     better = np.greater if task.higher_is_better else np.less
     assert better(task.solved[task.metric], task.chance[task.metric])
     assert "loss" in task.chance

@@ -9,7 +9,8 @@ import pytest
 
 from lstm_lab.data.digits import read_digits
 from lstm_lab.errors import AbsentError, UsageError
-from lstm_lab.tasks.digits import SequentialDigits, fixed_order
+from lstm_lab.tasks.digits import SequentialDigits
+from lstm_lab.tasks.examples import fixed_order
 from tests.data.tiny import write_mnist
 
 
