@@ -3,11 +3,11 @@
 Claim: a character LSTM learns to write text like its corpus; it must predict unseen text better than counting does.
 Source: Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks"; the counting line is
 Witten and Bell 1991, method C, orders 0 to 5.
-Command: python experiments/text.py          (two minutes on two cores; --task.corpus FILE or hub:OWNER/NAME for
-another text)
+Command: python experiments/text.py          (two minutes on two cores; --task.corpus FILE, FOLDER, rows.jsonl or
+hub:OWNER/NAME for another text, --task.unit byte, word or subword for other symbols)
 The embedding, the rate and the batch were chosen among ten settings on the text's last tenth, as the Markov order is.
-See: nats per character on the last tenth of the text beside the best Markov model and xz, what dynamic evaluation
-gains on its beginning, and a sample. Then
+See: nats per character on the last tenth of the text beside the best Markov model and xz, bits per byte, in which
+tokenisers compare, what dynamic evaluation gains on the text's beginning, and a sample. Then
 lstm-lab generate runs/text --prompt "The ".
 """
 

@@ -48,18 +48,15 @@ from jax import Array
 from lstm_lab.data.hub import is_hub
 from lstm_lab.errors import DataError, UsageError
 from lstm_lab.tasks.base import Batch, Classification, certain, require_at_least
-from lstm_lab.text.corpora import WHOLE, Corpus, Separator, corpus_name, open_corpus, split, survey
-from lstm_lab.text.markov import Markov, xz_bits
+from lstm_lab.text.baselines import bytes_per_symbol, predictors
+from lstm_lab.text.corpora import Corpus, Separator, corpus_name, open_corpus, split, survey
+from lstm_lab.text.find import WHOLE
 from lstm_lab.text.store import Tokeniser, Tokens, tokenise
 from lstm_lab.text.tokenisers import SUBWORDS, UNITS, Unit
 from lstm_lab.text.vocabulary import Vocabulary
 
 BATCHINGS = ("contiguous", "windows")
 SEPARATORS = get_args(Separator)
-# The longest context of a Markov baseline; beyond it, counts on texts of this size get worse.
-ORDERS = 5
-# Symbols that baselines learn from at most, the last of the training part: their counts are held in memory.
-COUNTED = 1 << 22
 # A position on the device is a 32-bit integer.
 MOST = 2**31 - 1
 
@@ -126,7 +123,7 @@ class Text(Classification):
         """Such as "Text pydoc length 100", with the tokeniser where it is not characters."""
         units = {"character": "", "byte": "bytes", "word": "words", "subword": "subwords"}
         size = self.vocabulary_size or (SUBWORDS if self.unit == "subword" else None)
-        rare = f"from {self.cutoff} on" if self.cutoff > 1 else ""
+        rare = f"seen {self.cutoff} times" if self.cutoff > 1 else ""
         words = (corpus_name(self.corpus), size, units.get(self.unit), rare)
         return f"Text {' '.join(str(word) for word in words if word)} length {self.length}"
 
@@ -287,13 +284,7 @@ class Text(Classification):
         """Score the part that is examined last by Markov models of order 0 to 5, and by xz."""
         data = self.test_data(data)
         train, asked = (np.asarray(data[part]) for part in ("train", "validation"))
-        cut = ""
-        if len(train) > COUNTED:
-            train, cut = train[-COUNTED:], f", last {COUNTED:,} symbols"
-        orders = Markov.fit(train, self.d_out, ORDERS).nats(asked)
-        nats = {f"markov order {order}{cut}": float(loss) for order, loss in enumerate(orders)}
-        texts = (utf8(ids, self.vocabulary()) for ids in (train, asked))
-        nats[f"xz{cut}"] = xz_bits(*texts) * math.log(2) / len(asked)
+        nats = predictors(train, asked, self.vocabulary())
         scores = ({"loss": loss, "bits": loss / math.log(2)} for loss in nats.values())
         concluded = (self.conclude(score, data) for score in scores)
         rows = ({metric: float(value) for metric, value in row.items()} for row in concluded)
@@ -338,38 +329,14 @@ class Text(Classification):
         exact = (
             {}
             if vocabulary.lost
-            else {"bytes_per_symbol": np.float32(_per_symbol(ids, vocabulary))}
+            else {"bytes_per_symbol": np.float32(bytes_per_symbol(ids, vocabulary))}
         )
         return {"validation": ids, **exact}
 
     def _bytes_per_symbol(self) -> float:
         """How long a symbol of the validation part is on average, in bytes."""
         tokens = self._tokens()
-        return _per_symbol(self._cut(tokens.parts)[1], tokens.vocabulary)
-
-
-def utf8(ids: np.ndarray, vocabulary: Vocabulary) -> bytes:
-    """Return the bytes that ids [N] stand for; a part of a text may begin and end inside a character."""
-    if vocabulary.lost:
-        return vocabulary.decode(ids).encode()
-    symbols = [_raw(symbol) for symbol in vocabulary.symbols]
-    return b"".join(symbols[i] for i in ids.tolist())
-
-
-def _raw(symbol: str | bytes | int) -> bytes:
-    """The bytes of a symbol: a character, a part of a word, or a byte."""
-    if isinstance(symbol, str):
-        return symbol.encode()
-    return symbol if isinstance(symbol, bytes) else bytes([symbol])
-
-
-def _per_symbol(ids: np.ndarray, vocabulary: Vocabulary) -> float:
-    """Bytes per symbol of those that are predicted: all but the first."""
-    asked = ids[1:]
-    if vocabulary.lost:
-        return len(utf8(asked, vocabulary)) / len(asked)
-    lengths = [len(_raw(symbol)) for symbol in vocabulary.symbols]
-    return float(np.bincount(asked, minlength=vocabulary.size) @ lengths) / len(asked)
+        return bytes_per_symbol(self._cut(tokens.parts)[1], tokens.vocabulary)
 
 
 def _windows(tokens: Array, starts: Array, T: int) -> Batch:

@@ -23,11 +23,8 @@ to validate and to test on. Otherwise there is one part, for others to cut.
 Text is never held whole: it is read anew for each use, so that it may exceed the memory.
 """
 
-import difflib
 import glob
 import hashlib
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -37,20 +34,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from lstm_lab.data import hub
-from lstm_lab.errors import DataError, UsageError, one_line
-from lstm_lab.text.sources import PIECE, TABLES, Embedded, File, Hub, Source, Table, source_of
+from lstm_lab.errors import DataError, UsageError
+from lstm_lab.text.find import PARTS, WHOLE, files_of
+from lstm_lab.text.sources import PIECE, Embedded, Hub, Source
 
 DEFAULT = "pydoc"
-WHOLE = "whole"
-"""The name of the one part of a corpus whose parts are not given."""
-PARTS = ("train", "validation", "test")
 END = "\x03"
 """What follows a document where there are several."""
-
-_WORDS = dict.fromkeys(("valid", "val", "validation", "dev"), "validation") | {
-    "train": "train",
-    "test": "test",
-}
 
 Separator = Literal["end", "line"]
 
@@ -138,16 +128,7 @@ def open_corpus(spec: str = "", separator: Separator = "end") -> Corpus:
         names = (WHOLE,) if len(splits) == 1 else PARTS
         own = [(Hub(replace(source, split=split)),) for split in splits]
         return Corpus(spec, tuple(zip(names, own, strict=False)), separator)
-    try:
-        parts = _found(spec)
-    except FileNotFoundError as error:
-        raise DataError(f"corpus: no file {_shown(spec)}: {_suggestion(spec)}") from error
-    except (OSError, RuntimeError, ValueError) as error:  # no permission, no home, NUL in the name
-        raise DataError(
-            f"corpus: cannot read {_shown(spec)} ({one_line(error)[:80]}): "
-            "give a readable file of UTF-8 text"
-        ) from error
-    return Corpus(spec, parts, separator)
+    return Corpus(spec, files_of(spec, DEFAULT), separator)
 
 
 # A process reads a corpus once to know it; a file that is changed meanwhile is another corpus.
@@ -257,78 +238,3 @@ def _collected(pieces: Iterable[str]) -> Iterator[str]:
             kept, length = [], 0
     if length:
         yield "".join(kept)
-
-
-def _found(spec: str) -> tuple[tuple[str, tuple[File | Table, ...]], ...]:
-    """Look for files; raises FileNotFoundError where there are none."""
-    path = Path(spec).expanduser()
-    if path.is_dir():
-        return _arranged(spec, path, _below(path))
-    if glob.has_magic(spec) and not path.exists():
-        names = sorted(p for p in glob.glob(str(path), recursive=True) if not os.path.isdir(p))
-        if not names:
-            raise FileNotFoundError(spec)
-        paths = [Path(name) for name in names]
-        return _arranged(spec, Path(os.path.commonpath([p.parent for p in paths])), paths)
-    before, _, column = spec.rpartition(":")
-    if Path(before).suffix.lower() in TABLES and not path.exists():
-        return ((WHOLE, (source_of(Path(before).expanduser(), column),)),)
-    return ((WHOLE, (source_of(path),)),)
-
-
-def _below(folder: Path) -> list[Path]:
-    """Every file below a folder that is not hidden, by path."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if not name.startswith(".")]
-    return sorted(found)
-
-
-def _arranged(
-    spec: str, folder: Path, paths: list[Path]
-) -> tuple[tuple[str, tuple[File | Table, ...]], ...]:
-    """Put files in the parts that they name, where they do."""
-    if not paths:
-        raise DataError(f"corpus: {spec!r} is a folder without files: put some in it")
-    named = {path: _part(path.relative_to(folder)) for path in paths}
-    present = set(named.values())
-    if "train" not in present or not present & {"validation", "test"}:
-        return ((WHOLE, tuple(map(source_of, paths))),)
-    if strays := [path for path, part in named.items() if not part]:
-        raise DataError(
-            f"corpus: {spec!r} comes in parts, and {str(strays[0])!r} is of none: move it elsewhere"
-        )
-    return tuple(
-        (part, tuple(source_of(path) for path in paths if named[path] == part))
-        for part in PARTS
-        if part in present
-    )
-
-
-def _part(path: Path) -> str:
-    """The part that a path below a folder names first; empty for none."""
-    words = (word for name in path.parts for word in re.split(r"[._-]", name.lower()))
-    return next((_WORDS[word] for word in words if word in _WORDS), "")
-
-
-def _suggestion(spec: str) -> str:
-    """Say what to give instead of a file that does not exist: one of a similar name, if any."""
-    path = Path(spec).expanduser()
-    try:
-        neighbours = {p.name: str(p) for p in path.parent.iterdir() if p.is_file()}
-    except OSError:
-        neighbours = {}
-    # Compared up to the first dot too: "nietzsche.txt" is near "nietzsche.txt.xz", and "pydocs".
-    candidates = {**{n.partition(".")[0]: p for n, p in neighbours.items()}, **neighbours}
-    candidates[DEFAULT] = DEFAULT
-    near = difflib.get_close_matches(path.name[:100], candidates, n=1) or (
-        difflib.get_close_matches(path.name.partition(".")[0][:100], candidates, n=1)
-    )
-    alternatives = "a path, hub:OWNER/NAME, or nothing for the embedded text"
-    return f"did you mean {candidates[near[0]]!r}?" if near else f"give {alternatives}"
-
-
-def _shown(spec: str) -> str:
-    """Quote a specification for a message, shortened where it is absurdly long."""
-    return repr(spec if len(spec) <= 200 else spec[:200] + "...")

@@ -27,7 +27,8 @@ import numpy as np
 
 from lstm_lab.errors import DataError
 from lstm_lab.files import make_directory, write_json, writing
-from lstm_lab.text.corpora import WHOLE, Corpus, head, survey
+from lstm_lab.text.corpora import Corpus, head, survey
+from lstm_lab.text.find import WHOLE
 from lstm_lab.text.tokenisers import Unit, build, from_json, to_json
 from lstm_lab.text.vocabulary import Vocabulary, encode_pieces
 

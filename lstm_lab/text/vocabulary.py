@@ -54,7 +54,8 @@ class Vocabulary(Protocol):
     def cut(self, text: str) -> int:
         """The last place where a text may be cut, whatever follows it; 0 if nowhere.
 
-        The ids of the two parts are those of the whole.
+        The ids of the two parts are those of the whole. Whether a place will do shows in what follows it and in the
+        one character before it.
         """
 
 
@@ -72,16 +73,19 @@ def recut(pieces: Iterable[str], cut: Callable[[str], int], most: int = PIECE) -
     >>> list(recut(["one t", "wo", " three"], lambda text: text.rfind(" ") + 1))
     ['one ', 'two ', 'three']
     """
-    held = ""
+    held = [""]
     for piece in pieces:
         for start in range(0, len(piece), most):
-            text = held + piece[start : start + most]
-            at = cut(text)
-            held = text[at:]
-            if at:
-                yield text[:at]
-    if held:
-        yield held
+            part = piece[start : start + most]
+            # All that is held has been asked about before: a word of megabytes is not read again.
+            before = held[-1][-1:]
+            at = cut(before + part) - len(before)
+            if at + len(before) > 0:
+                yield "".join((*held, part[:at]))
+                held, part = [""], part[at:]
+            held.append(part)
+    if rest := "".join(held):
+        yield rest
 
 
 def encode_pieces(vocabulary: Vocabulary, pieces: Iterable[str]) -> Iterator[np.ndarray]:

@@ -76,6 +76,16 @@ def test_markdown_has_the_map_the_ranking_and_the_reasons(
             assert line.endswith("|")
 
 
+def test_markdown_has_the_ladder_of_baselines_in_every_metric(
+    experiment: Make, result: Make
+) -> None:
+    known = {"xz": {"loss": 1.5, "perplexity": 4.48}, "markov order 0": {"loss": 3.0}}
+    folder = experiment("text", [result("LSTM", "Text", "loss", [2.0], 4.0, baselines=known)])
+    page = to_markdown(read(folder.parent)).decode()
+    names = [line.split(" | ")[0] for line in page.partition("| predictor |")[2].splitlines()[2:6]]
+    assert names == ["| xz", "| LSTM", "| markov order 0", "| chance"]
+
+
 @pytest.mark.parametrize(
     "payload", ["a|b", "<b>x</b>", "*x*", "[x](https://evil.example)", "`x`", "x\ny"]
 )

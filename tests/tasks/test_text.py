@@ -274,8 +274,7 @@ def test_bits_per_byte_are_those_of_the_text_whatever_the_tokeniser(
 
 
 def test_perplexity_is_of_the_mean_loss_and_always_finite() -> None:
-    task, data = Text(length=4), {}
-    scores = task.conclude({"loss": np.array([1.0, 1e9], np.float32)}, data)
+    scores = Text().conclude({"loss": np.array([1.0, 1e9], np.float32)}, {})
     assert scores["perplexity"][0] == pytest.approx(math.e)
     assert np.isfinite(scores["perplexity"]).all()
 
@@ -302,7 +301,7 @@ def test_words_have_no_bits_per_byte_and_unknown_ones_are_one_symbol(tmp_path: P
     assert task.vocabulary().decode(np.asarray(data["validation"][:4])) == "the <unk> sat\n"
     assert "bytes_per_symbol" not in data
     assert set(task.baselines(data)["markov order 1"]) == {"loss", "bits", "perplexity"}
-    assert task.label == "Text corpus words from 2 on length 4"
+    assert task.label == "Text corpus words seen 2 times length 4"
     sized = Text(corpus=corpus, unit="subword", vocabulary_size=260, length=4)
     assert sized.d_in == 260
     assert sized.label == "Text corpus 260 subwords length 4"
@@ -342,7 +341,7 @@ def test_a_test_part_and_the_most_to_hold_out_are_cut_from_the_end(tmp_path: Pat
 def test_baselines_of_a_long_corpus_count_its_last_symbols(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lstm_lab.tasks.text.COUNTED", 400)
+    monkeypatch.setattr("lstm_lab.text.baselines.COUNTED", 400)
     task = Text(corpus=text_file(tmp_path, "ab" * 500 + "cd" * 500), length=4)
     scores = task.baselines(task.load())
     assert scores["markov order 0, last 400 symbols"]["bits"] == pytest.approx(1, abs=0.01)

@@ -16,7 +16,8 @@ import pytest
 
 from lstm_lab.errors import DataError, UsageError
 from lstm_lab.tasks.text import Text
-from lstm_lab.text.corpora import END, WHOLE, Corpus, corpus_name, open_corpus, split, survey
+from lstm_lab.text.corpora import END, Corpus, corpus_name, open_corpus, split, survey
+from lstm_lab.text.find import WHOLE
 
 ODD = "\ufeffone\r\ntwo\u2028three\x85four\rfive \U0001f40d\ttail without newline"
 
@@ -214,10 +215,9 @@ def test_rows_of_tables_are_documents(tmp_path: Path) -> None:
     rows = [{"text": "one\r\n", "n": 1}, {"text": "", "n": 2}, {"text": "NA", "n": 3}]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     folder = fill(tmp_path, r_jsonl=lines, r_csv='text,n\n"one\r\n",1\n"",2\nNA,3\n')
-    import pyarrow
-    import pyarrow.parquet
+    import datasets
 
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "r.parquet")
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "r.parquet")
     for suffix in ("jsonl", "csv", "parquet"):
         path = f"{folder}/r.{suffix}"
         assert read(open_corpus(f"{path}:text")) == f"one\r\n{END}{END}NA{END}", suffix
