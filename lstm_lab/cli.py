@@ -7,6 +7,10 @@
     lstm-lab generate RUN [--prompt TEXT] [--length N] [--temperature X] [--top-k N] [--top-p X] [--min-p X]
                           [--typical X] [--repetition X] [--beam N] [--samples N] [--stop TEXT ...] [--novelty]
                           [--seed N]
+    lstm-lab export RUN FOLDER [--weights best|last] [--of-seed N] [--platforms NAME ...] [--to pytorch]
+                               [--force]
+    lstm-lab play RUN [--port N] [--open] [--weights best|last] [--of-seed N]
+    lstm-lab inspect RUN [--text TEXT | --file FILE] [--out FILE]
     lstm-lab report [OUT] [--figures DIR] [--format md,csv,parquet] [--tensorboard DIR]
     lstm-lab fetch DATASET [--data-dir DIR]
     lstm-lab list [--json]
@@ -25,6 +29,7 @@ import os
 import re
 import shlex
 import sys
+import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -35,9 +40,12 @@ from lstm_lab.errors import AbsentError, LabError, UsageError, one_line
 from lstm_lab.options import (
     BenchOptions,
     CrossoverOptions,
+    ExportOptions,
     FetchOptions,
     GenerateOptions,
+    InspectOptions,
     ListOptions,
+    PlayOptions,
     ReportOptions,
     RunOptions,
 )
@@ -64,6 +72,9 @@ def execute(arguments: Sequence[str]) -> int:
     commands: dict[str, Callable[[list[str]], None]] = {
         "run": _run,
         "generate": _generate,
+        "export": _export,
+        "play": _play,
+        "inspect": _inspect,
         "report": _report,
         "fetch": _fetch,
         "list": _list,
@@ -312,8 +323,54 @@ def _generate(words: list[str]) -> None:
         sys.stdout.flush()
 
 
+def _play(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    options = parse(PlayOptions, words[1:] if _is_path(words) else words, prog="lstm-lab play RUN")
+    if not _is_path(words):
+        raise UsageError("play: no run: name a run directory, such as runs/text/<trial>")
+    from lstm_lab.play.server import Server
+
+    with Server(Path(words[0]), options) as server:
+        print(f"{server.address}   (Ctrl-C ends it)", flush=True)
+        if options.open:
+            webbrowser.open(server.address)
+        server.run()
+
+
+def _inspect(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    options = parse(
+        InspectOptions, words[1:] if _is_path(words) else words, prog="lstm-lab inspect RUN"
+    )
+    if not _is_path(words):
+        raise UsageError("inspect: no run: name a run directory, such as runs/text/<trial>")
+    from lstm_lab.inspect.command import inspect
+
+    for line in inspect(Path(words[0]), options):
+        print(line)
+
+
 def _is_path(words: list[str]) -> bool:
     return bool(words) and not words[0].startswith("-")
+
+
+def _export(words: list[str]) -> None:
+    from lstm_lab.overrides import parse
+
+    split = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    options = parse(ExportOptions, words[split:], prog="lstm-lab export RUN FOLDER")
+    if split != 2:
+        raise UsageError(
+            "export: give a run and a folder, such as lstm-lab export runs/text/<trial> network"
+        )
+    from lstm_lab.export import from_run
+
+    folder = Path(words[1])
+    network = from_run(Path(words[0]), options.weights, options.of_seed)
+    network.write(folder, options.platforms, to=options.to, force=options.force)
+    print(folder)
 
 
 def _report(words: list[str]) -> None:

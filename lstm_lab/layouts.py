@@ -1,7 +1,7 @@
 """How our parameters become those of another framework, as differentiable functions of arrays.
 
 A framework's gradients are pulled back through them, so that they can be compared in our layout. `from_pytorch`
-goes the other way.
+goes the other way. Here is one layer and direction; `frameworks` has whole stacks.
 """
 
 from collections.abc import Callable, Mapping
@@ -88,16 +88,17 @@ def keras(params: Any) -> dict[str, Array]:
     """
     if not hasattr(params, "c_n"):
         return {"kernel": params.W, "recurrent_kernel": params.U, "bias": params.b}
-
-    def swap(leaf: Array) -> Array:
-        r, u, n = jnp.split(leaf, 3, axis=-1)
-        return jnp.concatenate([u, r, n], axis=-1)
-
-    W, U, b = swap(params.W), swap(params.U), swap(params.b)
+    W, U, b = map(update_and_reset, (params.W, params.U, params.b))
     if params.c_n is not None:
         H = params.c_n.shape[0]
         b = jnp.stack([b, jnp.concatenate([jnp.zeros(2 * H, b.dtype), params.c_n])])
     return {"kernel": W, "recurrent_kernel": U, "bias": b}
+
+
+def update_and_reset(leaf: Array) -> Array:
+    """Exchange a GRU's first two blocks, `[..., 3H]`: Keras has the update gate before the reset gate."""
+    first, second, n = jnp.split(leaf, 3, axis=-1)
+    return jnp.concatenate([second, first, n], axis=-1)
 
 
 def flax(params: Any) -> dict[str, Array]:

@@ -3,19 +3,66 @@
 How wide is the experiment's to say, see `lstm_lab.size`.
 """
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from lstm_lab.cells.base import Layer
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.errors import UsageError
-from lstm_lab.tasks.base import Task
 from lstm_lab.unroll import Schedule, Sequential
 
 if TYPE_CHECKING:
     from jax import Array
 
     from lstm_lab.modules import SequenceModel
+
+
+class Interface(Protocol):
+    """What a network must know of what it is asked: a `Task`, or `Widths` where no task is at hand."""
+
+    @property
+    def d_in(self) -> int:
+        """Features of an input, D, or how many tokens there are."""
+
+    @property
+    def d_out(self) -> int:
+        """Outputs of the dense head."""
+
+    @property
+    def per_step(self) -> bool:
+        """Whether there is an output per step, or one per sequence."""
+
+    @property
+    def tokens(self) -> bool:
+        """Whether inputs are tokens, or features."""
+
+    @property
+    def label(self) -> str:
+        """A short name."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """An `Interface` by itself: what is left of a task where the network goes elsewhere.
+
+    Attributes:
+        d_in: features of an input, D, or how many tokens there are.
+        d_out: outputs of the dense head.
+        per_step: whether there is an output per step, or one per sequence.
+        tokens: whether inputs are tokens, or features.
+        label: of the task.
+    """
+
+    d_in: int
+    d_out: int
+    per_step: bool
+    tokens: bool
+    label: str
+
+    @classmethod
+    def of(cls, task: Interface) -> "Widths":
+        """Those of a task."""
+        return cls(**{field.name: getattr(task, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -28,11 +75,15 @@ class Model:
         bidirectional: how the two directions' outputs are merged; None reads one way only.
         reverse: read that one way backward, from the last step to the first.
         pool: what one answer per sequence is made from: the last step read, or the steps' mean or maximum.
-        embedding: width of a learned token embedding; 0 reads tokens as one-hot vectors.
+        embedding: width E of a learned token embedding; 0 reads tokens as one-hot vectors.
+        tied: the embedding's weights are the output's too; of several layers the last has then E units in place
+            of H, and a single one must have E.
         residual: add each upper layer's input to its output.
         norm: layer normalisation of each upper layer's input.
         dropout: fraction of each upper layer's input set to zero in training.
         embedding_dropout: fraction of the tokens whose embedding is zero for a whole batch in training.
+        input_dropout: fraction of the first layer's input set to zero in training, alike at all steps of a row.
+        output_dropout: fraction of the last layer's output set to zero in training, alike at all steps of a row.
         schedule: how the loop is run.
         name: what tables call it; made from the other fields where empty.
 
@@ -46,10 +97,13 @@ class Model:
     reverse: bool = False
     pool: Literal["last", "mean", "max"] = "last"
     embedding: int = 0
+    tied: bool = False
     residual: bool = False
     norm: bool = False
     dropout: float = 0.0
     embedding_dropout: float = 0.0
+    input_dropout: float = 0.0
+    output_dropout: float = 0.0
     schedule: Schedule = field(default_factory=Sequential)
     name: str = ""
 
@@ -62,9 +116,13 @@ class Model:
             )
         if self.embedding < 0:
             raise UsageError(f"model.embedding: {self.embedding}: give a width, or 0 for one-hot")
-        if not 0 <= self.embedding_dropout < 1:
+        for name in ("dropout", "embedding_dropout", "input_dropout", "output_dropout"):
+            if not 0 <= (rate := getattr(self, name)) < 1:
+                said = name.replace("_", "-")
+                raise UsageError(f"model.{said}: {rate}: give a fraction from 0 to below 1")
+        if self.tied and not self.embedding:
             raise UsageError(
-                f"model.embedding-dropout: {self.embedding_dropout}: give a fraction from 0 to below 1"
+                "model.tied: True: there is no embedding to tie the output to; give embedding a width"
             )
         if self.embedding_dropout and not self.embedding:
             raise UsageError(
@@ -87,15 +145,18 @@ class Model:
             f"both ways by {self.bidirectional}": self.bidirectional not in (None, "concat"),
             "backward": self.reverse,
             f"{self.pool} pool": self.pool != "last",
-            f"embedding {self.embedding}": self.embedding,
+            f"embedding {self.embedding}": self.embedding and not self.tied,
+            f"tied embedding {self.embedding}": self.tied,
             "residual": self.residual,
             "norm": self.norm,
             f"dropout {self.dropout:g}": self.dropout,
             f"embedding dropout {self.embedding_dropout:g}": self.embedding_dropout,
+            f"input dropout {self.input_dropout:g}": self.input_dropout,
+            f"output dropout {self.output_dropout:g}": self.output_dropout,
         }
         return self.name or ", ".join([self.cell.label, *(part for part, so in said.items() if so)])
 
-    def build(self, task: Task, d_hidden: int, key: "Array") -> "SequenceModel":
+    def build(self, task: Interface, d_hidden: int, key: "Array") -> "SequenceModel":
         """Draw a network for a task.
 
         Args:
@@ -107,8 +168,8 @@ class Model:
             A `SequenceModel`.
 
         Raises:
-            UsageError: the task has no tokens to embed, or no answer per sequence to pool for, or a size is
-                out of range.
+            UsageError: the task has no tokens to embed or none to tie the output to, or no answer per sequence to
+                pool for, or a size is out of range.
         """
         from flax import nnx
 
@@ -119,22 +180,27 @@ class Model:
             raise UsageError(
                 f"model.embedding: {self.embedding}: {task.label} has no tokens to embed"
             )
+        if self.tied:
+            self._refuse_untied(task, d_hidden)
         rngs = nnx.Rngs(params=key)
         embed = nnx.Embed(task.d_in, self.embedding, rngs=rngs) if self.embedding else None
 
-        def layer(d_in: int) -> OneWay | Bidirectional:
+        def layer(d_in: int, units: int) -> OneWay | Bidirectional:
             def one_way(reverse: bool) -> OneWay:
                 return build_layer(
-                    self.cell, d_in, d_hidden, reverse=reverse, schedule=self.schedule, rngs=rngs
+                    self.cell, d_in, units, reverse=reverse, schedule=self.schedule, rngs=rngs
                 )
 
             if self.bidirectional is None:
                 return one_way(self.reverse)
             return Bidirectional(one_way(False), one_way(True), self.bidirectional)
 
-        layers = [layer(self.embedding or task.d_in)]
-        while len(layers) < self.layers:
-            layers.append(layer(layers[-1].d_out))
+        units = [d_hidden] * self.layers
+        if self.tied:
+            units[-1] = self.embedding
+        layers = [layer(self.embedding or task.d_in, units[0])]
+        for above in units[1:]:
+            layers.append(layer(layers[-1].d_out, above))
         body = (
             layers[0]
             if len(layers) == 1
@@ -149,6 +215,22 @@ class Model:
             task.d_out,
             per_step=task.per_step,
             pool=self.pool,
+            tied=self.tied,
             embedding_dropout=self.embedding_dropout,
+            input_dropout=self.input_dropout,
+            output_dropout=self.output_dropout,
             rngs=rngs,
         )
+
+    def _refuse_untied(self, task: Interface, d_hidden: int) -> None:
+        """Refuse a task or a width whose output cannot be the embedding's."""
+        if not (task.per_step and task.d_in == task.d_out):
+            raise UsageError(
+                f"model.tied: True: {task.label} does not predict at every step one of the tokens it reads; "
+                "leave it out"
+            )
+        if self.layers == 1 and self.embedding != d_hidden:
+            raise UsageError(
+                f"model.tied: embedding {self.embedding}, and a single layer of {d_hidden} units; "
+                f"give it {self.embedding} units by size.units, or layers=2 or more"
+            )

@@ -58,7 +58,8 @@ class GenerateOptions:
         beam: follow so many texts at once and write the likeliest, in place of drawing.
         samples: texts to write, in one batch.
         stop: strings at which a text ends.
-        novelty: say on stderr how much of the text is copied from what was trained on, and of unseen text.
+        novelty: say on stderr how much of the text is copied from what was trained on, and of unseen text;
+            needs the corpus, as nothing else does.
         seed: of the draw; the same seed writes the same text.
         weights: the network's best on held-out text, or its last.
         of_seed: which of the run's seeds writes.
@@ -77,6 +78,61 @@ class GenerateOptions:
     stop: tuple[str, ...] = ()
     novelty: bool = False
     seed: int = 0
+    weights: Literal["best", "last"] = "best"
+    of_seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Write a trained network into a folder that another machine can use, with lstm_lab or without.
+
+    Attributes:
+        weights: the network's best on held-out data, or its last.
+        of_seed: which of the run's seeds.
+        platforms: where the compiled step is to run: cpu, cuda, rocm, tpu.
+        to: also write the weights as another framework lays them out: pytorch.
+        force: replace what an earlier export wrote into the folder.
+    """
+
+    weights: Literal["best", "last"] = "best"
+    of_seed: int = 0
+    platforms: tuple[Literal["cpu", "cuda", "rocm", "tpu"], ...] = ("cpu", "cuda", "tpu")
+    to: Literal["pytorch"] | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """Open a page on this machine to write with a trained network, and to see its state at every symbol.
+
+    Attributes:
+        port: of 127.0.0.1, where the page is; 0 for any that is free.
+        open: open it in the browser, too.
+        weights: the network's best on held-out text, or its last.
+        of_seed: which of the run's seeds writes.
+    """
+
+    port: int = 8765
+    open: bool = False
+    weights: Literal["best", "last"] = "best"
+    of_seed: int = 0
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """Write a page that shows how a trained network reads a text, symbol by symbol, and which units track what.
+
+    Attributes:
+        text: what it reads; - for what is on stdin; the beginning of the run's held-out text where not given.
+        file: a file of text that it reads instead.
+        out: where the page goes; inspect.html in the run directory where not given.
+        weights: the network's best on held-out text, or its last.
+        of_seed: which of the run's seeds reads.
+    """
+
+    text: str | None = None
+    file: Path | None = None
+    out: Path | None = None
     weights: Literal["best", "last"] = "best"
     of_seed: int = 0
 

@@ -10,6 +10,7 @@ only the first holds the directory and writes.
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from lstm_lab.processes import greatest, leads, together
 from lstm_lab.provenance import differences, environment
 from lstm_lab.record import Record
 from lstm_lab.rundir import Onlooker, RunDirectory
+from lstm_lab.tasks.base import Task
+from lstm_lab.text import tokenisers
 from lstm_lab.train import Scores, TrainState
 from lstm_lab.trial import Trial
 
@@ -214,6 +217,7 @@ class Run:
     def finish(self, measured: Mapping[str, Any]) -> dict[str, Any]:
         """Put what this trial is and what the host knows of it around what was measured, and write it."""
         trial, record = self.trial, self.record
+        published = trial.task.published(trial.batch)
         self.outcome = result = {
             "trial": trial.id,
             "experiment": trial.experiment,
@@ -230,8 +234,8 @@ class Run:
             "solved_at": trial.solved_at,
             "solved_step": [None if step < 0 else step for step in record.solved_step.tolist()],
             "best": {trial.task.metric: record.best.tolist(), "step": record.best_step.tolist()},
-            "chance": trial.task.chance,
             "solved": trial.task.solved,
+            "published": published and asdict(published),
             "optimizer": to_json(trial.optimizer),
             **measured,
             "status": "finished",
@@ -252,8 +256,9 @@ def _prepare(files: RunDirectory, trial: Trial, allow_nonbitwise: bool) -> None:
     if hasattr(trial.task, "sha256"):
         now["data"] = trial.task.sha256()
     recorded, before = files.read("config.json"), files.read("env.json")
+    vocabulary = _vocabulary(trial.task)
     if recorded is None or before is None:
-        files.start(config, now)
+        files.start(config, now, vocabulary)
         return
     if recorded.get("trial") != config["trial"]:
         raise CheckpointError(
@@ -264,8 +269,18 @@ def _prepare(files: RunDirectory, trial: Trial, allow_nonbitwise: bool) -> None:
             f"{trial.task.label}: sha256 {now.get('data')}, but {files.path} began with "
             f"{before.get('data')}: put the corpus back, or give another --out"
         )
+    if vocabulary != (files.read("vocabulary.json") or vocabulary):
+        raise DataError(
+            f"{files.path}: its vocabulary.json is not what the corpus and the tokeniser of today give: "
+            "put back the file and the packages it was made with, or give another --out"
+        )
     if (changed := differences(before, now)) and not allow_nonbitwise:
         raise CheckpointError(
             f"{files.path}: {'; '.join(changed)}: resuming would not give the same bits; "
             "add --allow-nonbitwise to go on all the same, or remove it to begin anew"
         )
+
+
+def _vocabulary(task: Task) -> dict[str, Any] | None:
+    """What a task's symbols stand for, as JSON; None where it has none."""
+    return tokenisers.to_json(task.vocabulary()) if hasattr(task, "vocabulary") else None

@@ -2,6 +2,7 @@
 
     config.json     what is run; round-trips to the experiment   } once, before the first step
     env.json        what it runs on: lstm_lab.provenance         }
+    vocabulary.json what its symbols stand for, of a text        }
     metrics.jsonl   one row per line, appended while training
     checkpoints/    see lstm_lab.checkpoint
     result.json     written last: a directory that has it is done and is never run again
@@ -126,16 +127,19 @@ class RunDirectory:
                 f"remove {self.path} to run the trial again"
             ) from None
 
-    def start(self, config: Any, environment: Mapping[str, Any]) -> None:
+    def start(self, config: Any, environment: Mapping[str, Any], vocabulary: Any = None) -> None:
         """Write down what is run and what it runs on, before the first step.
 
         Args:
             config: contents of config.json.
             environment: contents of env.json, from :func:`environment`.
+            vocabulary: contents of vocabulary.json, from `tokenisers.to_json`; None for no such file.
 
         Raises:
             StorageError: they cannot be written.
         """
+        if vocabulary is not None:
+            write_json(self.path / "vocabulary.json", vocabulary)
         write_json(self.path / "config.json", config)
         write_json(self.path / "env.json", environment)
 
@@ -209,7 +213,7 @@ class Onlooker(RunDirectory):
     def __enter__(self) -> Self:
         return self
 
-    def start(self, config: Any, environment: Mapping[str, Any]) -> None:
+    def start(self, config: Any, environment: Mapping[str, Any], vocabulary: Any = None) -> None:
         """Leave it to the writer."""
 
     def finish(self, result: Mapping[str, Any]) -> None:

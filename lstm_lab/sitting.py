@@ -76,7 +76,7 @@ class Sitting:
         while step < self.trial.steps and self.active.any() and not self._out_of_time():
             state, step = self._advance(state, step)
             if step % self.every == 0:
-                self._examine(state, step)
+                state = self._examine(state, step)
             stopped = stopping(self.stop)
             if greatest(stopped or time.monotonic() - self.saved >= self.save_every):
                 self._save(state, step)
@@ -133,17 +133,21 @@ class Sitting:
             self.watcher.update(step, median, rate, int(left.sum()))
         return state, step
 
-    def _examine(self, state: TrainState, step: int) -> None:
-        """Examine running seeds, and keep the best parameters."""
-        scores = self.program.examine(state.params, self.active)
+    def _examine(self, state: TrainState, step: int) -> TrainState:
+        """Examine running seeds, keep the best parameters, and let the optimiser know."""
+        program, active, examined = self.program, self.active, self.program.examined(state)
+        scores = program.examine(examined, active)
         for run, own in zip(self.runs, self._parts(scores), strict=True):
             with run.surviving():
                 run.examined(step, own)
         better = [run.better for run in self.runs]
         if np.any(better):
-            params = self._parts(self.program.axis.take(state.params))
+            params = self._parts(program.axis.take(examined))
             for run, own in zip(self.runs, params, strict=True):
                 run.best = _choose(run.better, own, run.best)
+        if self.trial.optimizer.averages:
+            return program.judge(state, active, scores["loss"])
+        return state
 
     def _save(self, state: TrainState, step: int) -> None:
         for run, own in zip(self.runs, self._parts(self.program.axis.take(state)), strict=True):
@@ -165,16 +169,19 @@ class Sitting:
         left = np.repeat([run.outcome is None for run in self.runs], self.trial.seeds)
         if not left.any():
             return
-        final = self._parts(program.examine(state.params, left, test=True))
+        examined = program.examined(state)
+        final = self._parts(program.examine(examined, left, test=True))
         steps = self._parts(program.axis.take(state.step))
         elsewhere = [
-            self._parts(program.examine(state.params, left, test=True, task=task))
+            self._parts(program.examine(examined, left, test=True, task=task))
             for task in self.trial.also
         ]
         trained = time.monotonic()
         data = jax.device_get(program.data)
+        task = self.trial.task
+        chance = task.conclude(task.chance, task.test_data(data))
         params = self._moments(state)
-        baselines = self.trial.task.baselines(data)
+        baselines = task.baselines(data)
         device = jax.devices()[0].device_kind
         for i, run in enumerate(self.runs):
             if run.outcome is not None:
@@ -194,6 +201,7 @@ class Sitting:
                     _elsewhere(task, scores[i])
                     for task, scores in zip(self.trial.also, elsewhere, strict=True)
                 ],
+                "chance": {metric: float(value) for metric, value in chance.items()},
                 "baselines": baselines,
                 "probes": probes,
                 "seconds": {
@@ -207,7 +215,7 @@ class Sitting:
 
     def _moments(self, state: TrainState) -> dict[str, list[Any]]:
         """Each trial's parameters on the host after training, and those drawn first if a probe asks."""
-        states = {"after": state.params}
+        states = {"after": self.program.examined(state)}
         if any("before" in probe.moments for probe in self.trial.probes):
             states["before"] = self.program.init().params
         return {name: self._parts(self.program.axis.take(tree)) for name, tree in states.items()}

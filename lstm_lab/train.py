@@ -10,16 +10,16 @@ beside each other, as more seeds of one trial would: R runs are S seeds of the f
 
 from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import nnx
 from jax import Array, lax
 
+from lstm_lab.architecture import Architecture
 from lstm_lab.cells.initial import Initialiser
 from lstm_lab.compiled import Compiler
 from lstm_lab.devices import SeedAxis
@@ -58,56 +58,17 @@ class Progress(NamedTuple):
     norm: Array
 
 
-class Network:
-    """The static half of a model: with parameters, a function.
+class Network(Architecture):
+    """The network of a trial.
 
     Args:
         trial: gives the model, the task and the width.
-
-    Attributes:
-        compiler: of what is asked of it more than once, such as a probe before and after training.
     """
 
     def __init__(self, trial: Trial) -> None:
+        super().__init__(trial.model, trial.task, trial.d_hidden)
         self.trial = trial
         self.task = trial.task
-        self._draw = partial(trial.model.build, trial.task, trial.d_hidden)
-        abstract = nnx.eval_shape(lambda: self._draw(jax.random.key(0)))
-        self.graph, self.shapes = nnx.split(abstract, nnx.Param)
-        self.compiler = Compiler()
-
-    def init(self, key: Array) -> Any:
-        """Draw the parameters."""
-        return nnx.state(self._draw(key), nnx.Param)
-
-    def initial_carry(self, params: Any, batch: int) -> Any:
-        """The recurrent state before the first step, leaves `[batch, H]`."""
-        return nnx.merge(self.graph, params).initial_carry(batch)
-
-    def apply(self, params: Any, x: Array, **call: Any) -> tuple[Any, Array]:
-        """Read a batch; arguments and results as in `SequenceModel.__call__`."""
-        reading, outputs = self.read(params, x, **call)
-        return reading.carry, outputs
-
-    def read(self, params: Any, x: Array, **call: Any) -> tuple[Reading, Array]:
-        """Read a batch; arguments as in `SequenceModel.__call__`.
-
-        Returns:
-            What the last layer says, and the outputs.
-        """
-        model = nnx.merge(self.graph, params)
-        reading = model.read(x, **call)
-        return reading, model.answer(reading)
-
-    @property
-    def widths(self) -> list[tuple[int, ...]]:
-        """The shape of each parameter, in order."""
-        return [leaf.shape for leaf in jax.tree.leaves(self.shapes)]
-
-    @property
-    def parameters(self) -> int:
-        """How many there are."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self.shapes))
 
 
 def _whole(batch: Batch) -> Batch:
@@ -175,7 +136,7 @@ def examine(
         cut: lays a batch's rows along devices.
 
     Returns:
-        Each of the task's metrics, a mean over counted steps, scalars.
+        Each of the task's metrics, a mean over counted steps, and what it makes of them, scalars.
     """
     task, size = network.task, network.trial.evaluate.batch
 
@@ -192,7 +153,8 @@ def examine(
 
     start = network.initial_carry(params, size)
     _, (scores, weights) = lax.scan(one, start, jnp.arange(batches, dtype=jnp.int32))
-    return {name: jnp.sum(score) / jnp.sum(weights) for name, score in scores.items()}
+    means = {name: jnp.sum(score) / jnp.sum(weights) for name, score in scores.items()}
+    return task.conclude(means, data)
 
 
 def _read(
@@ -257,8 +219,6 @@ class Program:
         self.network = self.networks[0]
         self.runs = len(trials) * trial.seeds
         self.axis = SeedAxis(self.runs, trial.batch)
-        self.data = self.axis.share(trial.task.load())
-        self.test_data = trial.task.test_data(self.data)
         self.optimizer = trial.optimizer.chain(trial.steps)
         self.compiler = Compiler()
         models = [replace(trial.model, name="") for trial in trials]
@@ -270,6 +230,16 @@ class Program:
         self.numbers = self.axis.put(Numbers(*np.repeat(numbers, trial.seeds, axis=0).T))
         seed: Any = self.axis.sharding
         self._laid = TrainState(seed, seed, self.axis.row_sharding, seed, seed)
+
+    @cached_property
+    def data(self) -> Any:
+        """What the task's `load` returned, on every device."""
+        return self.axis.share(self.trial.task.load())
+
+    @cached_property
+    def test_data(self) -> Any:
+        """The same for the final examination."""
+        return self.trial.task.test_data(self.data)
 
     def init(self) -> TrainState:
         """The state before the first step, leaves `[padded R, ...]` laid over the devices."""
@@ -344,6 +314,37 @@ class Program:
         # A part of its own is of its own size; the same data is the same program.
         name = ("examine", task, data is self.data)
         return self.axis.take(self.compiler.call(name, call, *arguments))
+
+    def judge(self, state: TrainState, active: np.ndarray, loss: np.ndarray) -> TrainState:
+        """Tell an optimiser that averages what the active runs' examination said.
+
+        Args:
+            state: leaves `[padded R, ...]`; that of the optimiser is donated.
+            active: bool `[R]`.
+            loss: held-out, `[R]`; what stands there for other runs is not looked at.
+
+        Returns:
+            The state to go on with.
+        """
+
+        def each(opt_state: Any, active: Array, loss: Array) -> Any:
+            heard = self.trial.optimizer.judge(opt_state, loss)
+            return jax.tree.map(partial(jnp.where, active), heard, opt_state)
+
+        arguments = (state.opt_state, self._active(active), self.axis.put(loss))
+        opt_state = self.compiler.call(
+            "judge",
+            self.axis.map(each),
+            *arguments,
+            once=True,
+            donate_argnums=0,
+            out_shardings=self.axis.sharding,
+        )
+        return state._replace(opt_state=opt_state)
+
+    def examined(self, state: TrainState) -> Any:
+        """The parameters of a state that are examined and kept: an average, where the optimiser has one."""
+        return self.trial.optimizer.examined(state.params, state.opt_state)
 
     def _active(self, active: np.ndarray) -> Array:
         padded = np.zeros(self.axis.padded, bool)

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from lstm_lab.cells.base import Cell
 from lstm_lab.cli import execute
 from lstm_lab.discover import subclasses
+from lstm_lab.tasks import text
+from lstm_lab.text.writer import find_run
 
 ROOT = Path(__file__).parents[1]
 TEXT, FIBONACCI, LONG_RANGE, NAMES = (
@@ -247,10 +250,99 @@ def test_a_prompt_is_read_from_stdin_and_copies_are_counted(
     assert "byte 3 of stdin is not UTF-8" in refusal(words, 2, capsys)
 
 
+def test_a_run_writes_without_its_corpus_but_cannot_tell_what_it_copies(
+    written: Path, generate: Callable[..., str], tmp_path: Path, capsys: Capture
+) -> None:
+    whole = generate("--prompt", "to ", "--seed", "3")
+    corpus = written.parent / "corpus.txt"
+    corpus.rename(tmp_path / "elsewhere.txt")
+    # What this process has read of it must not help.
+    opened, tokenised = (getattr(text, name) for name in ("_opened", "_tokenised"))
+    opened.cache_clear()
+    tokenised.cache_clear()
+    try:
+        assert generate("--prompt", "to ", "--seed", "3") == whole
+        words = ["generate", str(written), "--prompt", "to ", "--length", "5", "--novelty"]
+        assert "corpus: no file" in refusal(words, 3, capsys)
+    finally:
+        (tmp_path / "elsewhere.txt").rename(corpus)
+
+
+def test_an_exported_run_writes_what_the_run_writes(
+    written: Path, generate: Callable[..., str], tmp_path: Path, capsys: Capture
+) -> None:
+    folder = str(tmp_path / "network")
+    export = ["export", str(written), folder, "--of-seed", "0", "--platforms", "cpu"]
+    assert execute([*export, "--to", "pytorch"]) == 0
+    assert capsys.readouterr().out == f"{folder}\n"
+    named = load_file(f"{folder}/pytorch.safetensors")
+    assert {"rnn.weight_hh_l0", "embedding.weight", "head.bias"} <= set(named)
+    words = ["generate", folder, "--length", "40", "--prompt", "to ", "--seed", "3"]
+    assert execute(words) == 0
+    assert capsys.readouterr().out == generate("--prompt", "to ", "--seed", "3")
+    assert "leave --weights, --of-seed and --novelty out" in refusal(
+        [*words, "--novelty"], 2, capsys
+    )
+    assert "add --force" in refusal(export, 2, capsys)
+    assert execute([*export, "--weights", "last", "--force"]) == 0
+    assert "seeds 0 to 1" in refusal([*export, "--of-seed", "2"], 2, capsys)
+    assert "give a run and a folder" in refusal(["export", str(written)], 2, capsys)
+    assert "not a run" in refusal(["export", folder, str(tmp_path / "other")], 2, capsys)
+
+
 def test_generate_names_what_it_cannot_read(written: Path, capsys: Capture) -> None:
     assert "'Ω' (U+03A9)" in refusal(["generate", str(written), "--prompt", "to Ω"], 2, capsys)
     assert "at least one symbol" in refusal(["generate", str(written), "--prompt", ""], 2, capsys)
     assert "of-seed: 9" in refusal(["generate", str(written), "--of-seed", "9"], 2, capsys)
+
+
+def test_inspect_writes_a_page_and_says_what_the_text_cost(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    capsys.readouterr()
+    assert execute(["inspect", str(written)]) == 0
+    page, surprise, influence, units = capsys.readouterr().out.splitlines()
+    assert Path(page).parent == find_run(written)
+    assert "to be or not" in re.sub("<.*?>", "", Path(page).read_text(encoding="utf-8"))
+    # The validation part of this corpus is shorter than a thousand symbols.
+    assert surprise.endswith("over 251 symbols")
+    assert "bits per symbol" in surprise
+    assert "nine tenths within" in influence
+    assert "too short" in units
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"to be"), "ascii"))
+    monkeypatch.setattr("lstm_lab.inspect.command.MOST_SYMBOLS", 4)
+    words = ["inspect", str(written), "--text", "-", "--out", str(tmp_path / "page.html")]
+    assert execute(words) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{tmp_path / 'page.html'}\n")
+    assert said.err == "text: 5 symbols: the page shows the first 4\n"
+    assert ">b</span></pre>" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--text", "to Ω"], 2, "'Ω' (U+03A9)"),
+        (["--text", ""], 2, "text: got 0 symbols, wanted at least 2"),
+        (["--text", "t"], 2, "text: got 1 symbols, wanted at least 2"),
+        (["--text", "to", "--file", "x"], 2, "give --text or --file"),
+        (["--file", "none.txt"], 2, "none.txt: No such file"),
+        (["--of-seed", "9"], 2, "of-seed: 9"),
+        (["--text", "to", "--out", "/dev/null/page"], 7, "/dev/null/page"),
+    ],
+)
+def test_inspect_refuses(
+    words: list[str], code: int, said: str, written: Path, capsys: Capture
+) -> None:
+    assert said in refusal(["inspect", str(written), *words], code, capsys)
+
+
+def test_inspect_needs_a_text_run(tmp_path: Path, capsys: Capture) -> None:
+    assert "no run there" in refusal(["inspect", str(tmp_path)], 2, capsys)
+    assert "inspect: no run" in refusal(["inspect"], 2, capsys)
+    (tmp_path / "latin").write_bytes(b"\xe9t\xe9")
+    words = ["inspect", str(tmp_path), "--file", str(tmp_path / "latin")]
+    assert "byte 0 of" in refusal(words, 2, capsys)
 
 
 TINY = """

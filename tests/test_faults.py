@@ -14,7 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from lstm_lab.cells.lstm import LSTM
 from lstm_lab.fit import fit
+from lstm_lab.model import Model
+from lstm_lab.optimizer import Optimizer
+from lstm_lab.regularisers.weight_drop import WeightDrop
+from lstm_lab.tasks.text import Text
 from tests.test_fit import TINY, final, rows
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +42,15 @@ experiment = Experiment(
     evaluate=Evaluation(every=1000, batch=4, batches=1),
 )
 """
-TRIALS = {"sample": replace(TINY, steps=200), "full": replace(TINY, steps=1000)}
+# A language model with all that it has to keep: the carry, the place in the text, noise, an average of weights.
+TEXT = replace(
+    TINY,
+    model=Model(WeightDrop(LSTM()), embedding=4, tied=True, output_dropout=0.2),
+    task=Text(length=8, jitter=2, validation=0.002),
+    optimizer=Optimizer(method="asgd", learning_rate=1.0, nonmonotone=2),
+    steps=3000,
+)
+TRIALS = {"sample": replace(TINY, steps=200), "full": replace(TINY, steps=1000), "text": TEXT}
 ENVIRONMENT = {
     **os.environ,
     "LSTM_LAB_CPU_DEVICES": "2",
@@ -116,6 +129,13 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     inside = torture("full", 20, tmp_path / "killed", random.Random(2))
     assert inside >= 5
     compare("full", tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.fault
+def test_fifty_kills_change_nothing_of_a_language_model(tmp_path: Path) -> None:
+    inside = torture("text", 50, tmp_path / "killed", random.Random(3))
+    assert inside >= 10
+    compare("text", tmp_path / "killed", tmp_path / "whole")
 
 
 @pytest.mark.fault

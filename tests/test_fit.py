@@ -122,6 +122,29 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(whole: Path, tmp_path: Path
     assert rows(tmp_path) == rows(whole)
 
 
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text("the cat sat on the mat and the dog on the log. " * 4)
+    return str(path)
+
+
+@pytest.mark.parametrize("jitter", [0, 2])
+def test_a_text_goes_on_where_it_was_left_with_the_state_it_left(
+    tmp_path: Path, corpus: str, jitter: int
+) -> None:
+    """A pass has 7 windows: the stops are within one, and after another has begun."""
+    trial = replace(TINY, task=Text(corpus=corpus, length=6, jitter=jitter))
+    fit(trial, tmp_path / "whole")
+    for step in (5, 10):
+        watcher = StopAt(step)
+        with pytest.raises(Interrupted, match=f"at step {step}"):
+            fit(trial, tmp_path / "parts", stop=watcher.stop, watcher=watcher)
+    fit(trial, tmp_path / "parts")
+    assert final(trial, tmp_path / "parts") == final(trial, tmp_path / "whole")
+    assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
+
+
 def test_another_trial_s_directory_is_refused(tmp_path: Path) -> None:
     watcher = StopAt(5)
     with pytest.raises(Interrupted):
@@ -190,9 +213,16 @@ def test_a_corpus_that_has_changed_is_refused_with_both_hashes(
     watcher = StopAt(5)
     with pytest.raises(Interrupted):
         fit(trial, tmp_path / "run", stop=watcher.stop, watcher=watcher)
+    vocabulary = tmp_path / "run" / "vocabulary.json"
+    kept = vocabulary.read_text()
+    assert json.loads(kept)["symbols"] == list(" .acehmnost")
+    vocabulary.write_text(kept.replace("a", "b"))
+    with pytest.raises(DataError, match=r"vocabulary\.json is not what the corpus"):
+        fit(trial, tmp_path / "run")
+    vocabulary.write_text(kept)
     corpus.write_text("the dog sat on the mat. " * 20)
     # A process reads a corpus once; another process would read it anew.
-    for cached in ("_corpus", "_characters", "_ids"):
+    for cached in ("_opened", "_tokenised"):
         getattr(__import__("lstm_lab.tasks.text", fromlist=["_"]), cached).cache_clear()
     after = task.sha256()
     assert before != after

@@ -235,6 +235,7 @@ def test_outputs_come_per_step_or_from_each_rows_own_end(body: Any) -> None:
     steps, sequence = (
         SequenceModel(None, body(), 5, per_step=p, rngs=nnx.Rngs(1)) for p in (True, False)
     )
+    assert steps.head is not None
     reading = read(steps.body, X, lengths=LENGTHS)
     carry, y = read(steps, X, lengths=LENGTHS)
     close((carry, y), (reading.carry, steps.head(reading.y)))

@@ -29,7 +29,7 @@ def rates(optimizer: Optimizer, count: int, steps: int = 10) -> list[float]:
     return [-float(update[0]) for update in updates(optimizer, [[1.0]] * count, steps)]
 
 
-@pytest.mark.parametrize("method", ["adam", "adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize("method", ["adam", "adamw", "rmsprop", "sgd", "asgd"])
 def test_every_method_steps_downhill(method: Any) -> None:
     chain = Optimizer(method, learning_rate=0.05).chain(30)
     params = jnp.array([1.0, -2.0])
@@ -57,8 +57,9 @@ def test_clipping_bounds_the_update_and_none_does_not() -> None:
 def test_momentum_and_weight_decay_act() -> None:
     first, second = updates(Optimizer("sgd", learning_rate=1.0, momentum=0.5), [[1.0], [1.0]])
     assert (first[0], second[0]) == (-1.0, -1.5)
-    (decayed,) = updates(Optimizer("adamw", learning_rate=0.1, weight_decay=0.5), [[0.0]])
-    np.testing.assert_allclose(decayed, [-0.05], rtol=1e-6)
+    for method in ("adamw", "asgd"):
+        (decayed,) = updates(Optimizer(method, learning_rate=0.1, weight_decay=0.5), [[0.0]])
+        np.testing.assert_allclose(decayed, [-0.05], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,8 @@ def test_the_learning_rate_of_each_step(
         ({"method": "sgd", "momentum": 1.0}, "momentum"),
         ({"method": "adam", "momentum": 0.9}, "momentum"),
         ({"method": "sgd", "weight_decay": 0.1}, "weight_decay"),
+        ({"method": "asgd", "momentum": 0.9}, "momentum"),
+        ({"nonmonotone": 0}, "nonmonotone"),
         ({"decay": "step"}, "decay_every"),
         ({"decay_every": 5}, "decay_every"),
         ({"decay": "step", "decay_every": 5, "decay_factor": 1.5}, "decay_factor"),

@@ -44,7 +44,7 @@ def fetch(name: str, folder: Path) -> Iterator[Path]:
         except AbsentError:
             source = hub.Source(REPOSITORIES[name], split=split, column=column)
         path = folder / file.name
-        content = verify(file, path, hub.fetch(source, "idx"))
+        content = verify(file, path, hub.fetch(source))
         with writing(path):
             make_directory(path.parent)
         write_bytes(path, content)

@@ -9,6 +9,9 @@ this process:
    at the deadline, since neither a name look-up nor a silent proxy can be interrupted.
 3. Only then does a child process download, and it is killed if it takes too long.
 
+Rows of text may exceed the memory: the child reads them one by one from the tables that `datasets` maps into
+its own, and writes them to a file that has lost its name when this process has opened it.
+
 The switch to offline is read when `datasets` is imported: setting it in this process would be too
 late where that has happened. Run as a module, this file *is* the child.
 """
@@ -23,6 +26,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,6 +45,9 @@ SPEC = re.compile(
 PROBE_SECONDS = 2.0
 # A gigabyte at one megabyte per second.
 DOWNLOAD_SECONDS = 1000.0
+
+# All trials of a run see the same rows.
+_columns: dict["Source", BinaryIO] = {}
 
 
 @dataclass(frozen=True)
@@ -83,21 +90,55 @@ def parse(spec: str) -> Source:
     return Source(**{name: value for name, value in found.groupdict().items() if value})
 
 
-def fetch(source: Source, form: Form = "text") -> bytes:
-    """Return a data set's column, from the cache if it is there, else from the hub.
+def rows(source: Source) -> Iterator[str]:
+    """Read a data set's column of text, which is fetched once in a process.
 
     Args:
         source: what to read.
-        form: "text" for rows of text, "idx" for pictures of equal size in grey, or numbers 0 to 255, "json" for
-            rows of text or numbers, each by itself.
 
-    Returns:
-        For "text" the rows in UTF-8, joined; a row that does not end its line is ended by a newline. For
-        "idx" a file of that format, one axis for the rows and, of pictures, two more. For "json" one list.
+    Yields:
+        The rows.
+
+    Raises:
+        DataError: there is no copy and no network (within five seconds), or no such column of text.
+    """
+    if source not in _columns:
+        _columns[source] = _fetch(source, "text")
+    _columns[source].seek(0)
+    return map(json.loads, _columns[source])
+
+
+def values(source: Source) -> list[Any]:
+    """Return a data set's column of texts or numbers, row by row.
+
+    Args:
+        source: what to read.
 
     Raises:
         DataError: there is no copy and no network (within five seconds), or no such column.
     """
+    with _fetch(source, "json") as column:
+        return list(map(json.loads, column))
+
+
+def fetch(source: Source) -> bytes:
+    """Return a data set's column of pictures of equal size in grey, or of numbers 0 to 255.
+
+    Args:
+        source: what to read.
+
+    Returns:
+        A file of the format idx, one axis for the rows and, of pictures, two more.
+
+    Raises:
+        DataError: there is no copy and no network (within five seconds), or no such column.
+    """
+    with _fetch(source, "idx") as column:
+        return column.read()
+
+
+def _fetch(source: Source, form: Form) -> BinaryIO:
+    """Take a column from the cache if it is there, else from the hub: rows as lines of JSON, or one idx."""
     if find_spec("datasets") is None:
         raise DataError("hub: package datasets is not installed: pip install 'datasets>=5.2,<6'")
     reason = "it has no copy in the cache"
@@ -147,7 +188,7 @@ def _unreachable(endpoint: str) -> str:
     return outcome[0]
 
 
-def _read(source: Source, form: Form, *, offline: bool) -> bytes:
+def _read(source: Source, form: Form, *, offline: bool) -> BinaryIO:
     """Read the data set in a child process; raises DataError with the child's last words."""
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
@@ -167,7 +208,7 @@ def _read(source: Source, form: Form, *, offline: bool) -> bytes:
                 "download it first, or give a local file"
             ) from error
         if child.returncode == 0:
-            return answer.read_bytes()
+            return answer.open("rb")
         words = child.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
     raise DataError(
         f"hub: cannot read {source.repository!r} ({one_line(words[-1])[:300]}): "
@@ -193,14 +234,15 @@ def _write_text(rows: Any, column: str, file: BinaryIO) -> None:
     for row in rows:
         if not isinstance(row, str):
             sys.exit(f"column {column!r} holds {type(row).__name__}, not text")
-        file.write((row if row.endswith("\n") else row + "\n").encode())
+        file.write(json.dumps(row).encode() + b"\n")
 
 
 def _write_json(rows: Any, column: str, file: BinaryIO) -> None:
-    try:
-        file.write(json.dumps(list(rows)).encode())
-    except TypeError as error:
-        sys.exit(f"column {column!r}: {error}")
+    for row in rows:
+        try:
+            file.write(json.dumps(row).encode() + b"\n")
+        except TypeError as error:
+            sys.exit(f"column {column!r}: {error}")
 
 
 def _write_idx(rows: Any, column: str, file: BinaryIO) -> None:

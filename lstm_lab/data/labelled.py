@@ -14,7 +14,6 @@ A path is looked for as it is, then below the data directory. What a file holds,
 Between TABs quotes are characters like any other. Texts stay as they are written; labels become text.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -218,8 +217,8 @@ def _through_datasets(path: Path, text: str, label: str) -> Rows:
 def _from_hub(source: str, text: str, label: str) -> Rows:
     """Read two columns of one split."""
     found = _on_hub(source)
-    texts, labels = (hub.fetch(replace(found, column=name), "json") for name in (text, label))
-    return _checked(json.loads(texts), json.loads(labels), source)
+    texts, labels = (hub.values(replace(found, column=name)) for name in (text, label))
+    return _checked(texts, labels, source)
 
 
 def _on_hub(source: str) -> hub.Source:

@@ -91,9 +91,10 @@ class Bidirectional(nnx.Module):
 
     def _in_one_loop(self, batch: int) -> tuple[Recurrent, Recurrent] | None:
         """The layers, where they are to be read in one loop."""
-        # On a CPU a product of a pair of matrices is slower than two, and only an iteration's fixed cost is saved.
-        faster = jax.default_backend() != "cpu" or batch * self.forward.d_out <= _FEW_UNITS
-        wanted = faster if self.one_loop is None else self.one_loop
+        wanted = self.one_loop
+        if wanted is None:
+            # On a CPU a product of a pair of matrices is slower than two, and only an iteration's fixed cost is saved.
+            wanted = jax.default_backend() != "cpu" or batch * self.forward.d_out <= _FEW_UNITS
         return _alike(self.forward, self.backward) if wanted else None
 
     def _merge(self, forward: Array, backward: Array) -> Any:

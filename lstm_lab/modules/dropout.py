@@ -12,9 +12,18 @@ def split(key: Array | None, n: int) -> Any:
     return [None] * n if key is None else jax.random.split(key, n)
 
 
-def drop(x: Array, rate: float, key: Array | None) -> Array:
-    """Zero a fraction of x and scale the rest to keep its expectation; nothing without a key."""
+def drop(x: Array, rate: float, key: Array | None, shape: tuple[int, ...] | None = None) -> Array:
+    """Zero a fraction of x and scale the rest to keep its expectation; nothing without a key.
+
+    The mask has the shape given, which is broadcast, or that of x.
+    """
     if key is None or rate == 0:
         return x
-    kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+    kept = jax.random.bernoulli(key, 1 - rate, x.shape if shape is None else shape)
     return jnp.where(kept, x / (1 - rate), jnp.zeros_like(x))
+
+
+def lock(x: Array, rate: float, key: Array | None) -> Array:
+    """Drop the same features at every step of a row of x, `[B, T, D]` or `[B, D]`."""
+    steps = (1,) * (x.ndim - 2)
+    return drop(x, rate, key, (x.shape[0], *steps, x.shape[-1]))

@@ -131,7 +131,7 @@ def _of_one_seed(
     return alone, jnp.stack([optax.tree.norm(gradient) for gradient in own])
 
 
-class _Nudged(nnx.Module):
+class Nudged(nnx.Module):
     """A layer that reads its input plus an array `[B, T, D]`."""
 
     def __init__(self, layer: Any, nudge: Array) -> None:
@@ -150,7 +150,7 @@ def _layers(model: Any) -> list[Any]:
 def _nudge(model: Any, nudges: Sequence[Array]) -> None:
     """Have every layer of a model read its input plus an array."""
     body, pairs = model.body, zip(_layers(model), nudges, strict=True)
-    nudged: list[Any] = [_Nudged(layer, nudge) for layer, nudge in pairs]
+    nudged: list[Any] = [Nudged(layer, nudge) for layer, nudge in pairs]
     if isinstance(body, Stack):
         body.layers = nnx.List(nudged)
     else:

@@ -27,7 +27,7 @@ from lstm_lab.unroll.base import Schedule, Steps, over
 from lstm_lab.unroll.run import carry_given, restarts, steps_read
 
 if TYPE_CHECKING:
-    from lstm_lab.train import Network
+    from lstm_lab.architecture import Architecture
 
 
 class Step(NamedTuple):
@@ -78,7 +78,7 @@ def recurs(layer: Layer) -> bool:
 def each_seed(
     probe: Probe,
     measure: Callable[[Any, Batch], Any],
-    network: "Network",
+    network: "Architecture",
     batch: Batch,
     params: Any,
 ) -> list[Any]:
@@ -87,7 +87,7 @@ def each_seed(
     Args:
         probe: whose measurement it is.
         measure: a pure function of one seed's parameters and the batch.
-        network: the model and its task.
+        network: the static half of the model.
         batch: what is read, the same for all seeds.
         params: NumPy leaves `[S, ...]`.
 
@@ -103,7 +103,7 @@ def each_seed(
 
 
 def watch(
-    network: "Network",
+    network: "Architecture",
     params: Any,
     batch: Batch,
     note: Callable[[OneWay, Step], Any],
@@ -114,7 +114,7 @@ def watch(
     A row that begins a new sequence stands at the initial carry before that step, as in training.
 
     Args:
-        network: the model and its task.
+        network: the static half of the model.
         params: one seed's parameters.
         batch: what is read.
         note: a pure function of a layer and the step it is about to take.

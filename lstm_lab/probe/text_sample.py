@@ -1,6 +1,7 @@
 """A sample of what a trained network writes."""
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
@@ -12,6 +13,7 @@ from lstm_lab.tasks.text import Text
 from lstm_lab.text.sampling import Apply, Sampling, generate
 
 if TYPE_CHECKING:
+    from lstm_lab.architecture import Architecture
     from lstm_lab.model import Model
     from lstm_lab.train import Network
 
@@ -43,19 +45,20 @@ class TextSample(Probe):
         task = network.task
         assert isinstance(task, Text)
         vocabulary = task.vocabulary()
-        prompt = np.asarray(data["validation"])[: self.prompt]
+        prompt = np.asarray(data["validation"])[: self.prompt].astype(np.int32)
         first = jax.tree.map(lambda leaf: leaf[0], params)
         pieces = write(network, first, prompt, self.length, self.sampling, self.seed)
+        texts = vocabulary.stream(chain((prompt,), (piece[0] for piece in pieces)))
         return {
-            "prompt": vocabulary.decode(prompt),
-            "text": "".join(vocabulary.stream(piece[0] for piece in pieces)),
+            "prompt": next(texts),
+            "text": "".join(texts),
             "temperature": self.sampling.temperature,
             "seed": self.seed,
         }
 
 
 def write(
-    network: "Network",
+    network: "Architecture",
     params: Any,
     prompt: np.ndarray,
     length: int,
@@ -84,10 +87,16 @@ def write(
     return generate(reader(network, params), carry, prompts, length, sampling, key)
 
 
-def reader(network: "Network", params: Any) -> Apply:
+def reader(network: "Architecture", params: Any) -> Apply:
     """One seed's network as `text.sampling` wants it."""
+    return jax.tree_util.Partial(_Reader(network), params)
 
-    def read(params: Any, tokens: jax.Array, carry: Any) -> tuple[Any, jax.Array]:
-        return network.apply(params, tokens, carry=carry)
 
-    return jax.tree_util.Partial(read, params)
+@dataclass(frozen=True)
+class _Reader:
+    """A function that equals every other one of its network, so that all share what is compiled."""
+
+    network: "Architecture"
+
+    def __call__(self, params: Any, tokens: jax.Array, carry: Any) -> tuple[Any, jax.Array]:
+        return self.network.apply(params, tokens, carry=carry)

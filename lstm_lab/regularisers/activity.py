@@ -7,7 +7,7 @@ TAR, of the last layer's output. A mean is over units and over the steps, or pai
 padding, and no pair across the border between two sequences of a row.
 
 In the paper the first term takes the output after dropout and the second before it. Here both take what the
-layer shows, so under `VariationalDropout` both see the same mask.
+layer shows, before `Model.output_dropout`; so under `VariationalDropout` both see the same mask.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from lstm_lab.report import figures, lengths, panels, solving
+from lstm_lab.report import figures, lengths, panels, published, solving
 from lstm_lab.report.battery import Battery, families
 from lstm_lab.report.load import Run, Trial
 from lstm_lab.report.markup import Markup, tag
@@ -83,6 +83,7 @@ def charts(run: Run, palette: Palette) -> list[Chart]:
         *_examined_elsewhere(run.results, palette),
         *_probed(run.results, palette),
         *_continued(run.results, palette),
+        *_published(run.chosen, palette),
         *_learning(run.chosen, palette),
     ]
 
@@ -139,6 +140,17 @@ def _continued(results: Sequence[Result], palette: Palette) -> list[Chart]:
         drawn = [*zip(("values", "errors"), figures.continuation(members, palette), strict=True)]
         title = f"Sequences continued by the models themselves, {task}. Median over seeds."
         charts.append(Chart(title, drawn, _models(members)))
+    return charts
+
+
+def _published(trials: Sequence[Trial], palette: Palette) -> list[Chart]:
+    charts = []
+    for task, own in _group([t for t in trials if t.result.get("published")], lambda t: t.task):
+        if found := published.trace(own, palette):
+            panel, table = found
+            title = published.caption(own[0].result["published"])
+            models = _plain(trial.model for trial in own)
+            charts.append(Chart(title, [(task, panel)], models, below=table))
     return charts
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from lstm_lab.report import heat, ranking, solving
 from lstm_lab.report.battery import Battery, Column, battery
 from lstm_lab.report.figures import axis_label
+from lstm_lab.report.ladder import ladders
 from lstm_lab.report.load import Run, Trial
 from lstm_lab.report.markup import visible
 from lstm_lab.report.numbers import count, interval, number, over_seeds, scored
@@ -48,6 +49,9 @@ def _experiment(run: Run) -> str:
     if finished:
         parts += [table(_HEADING, map(_row, finished))]
         parts += ["Score: median over seeds of fresh test draws [interval], last weights."]
+        for ladder in ladders([trial.result for trial in finished]):
+            rows = [[plain(cell) for cell in row] for row in ladder.rows]
+            parts += [plain(ladder.caption), table([*map(plain, ladder.heading)], rows)]
     without = [trial for trial in run.trials if not trial.result]
     if without:
         rows = [[plain(text) for text in (t.model, t.task, t.status, t.reason)] for t in without]

@@ -9,6 +9,7 @@ UNITS = {
     "accuracy": "fraction",
     "loss": "nats",
     "bits": "bits",
+    "bits_per_byte": "bits per byte",
     "mse": "squared error",
     "error": "absolute error",
     "relative_error": "fraction",

@@ -39,7 +39,7 @@ def page(runs: Sequence[Run], findings: Sequence[tuple[Run, Finding]]) -> Markup
     Returns:
         A complete HTML document.
     """
-    head = join((Markup(_HEAD), tag("title", "lstm_lab report"), tag("style", Markup(_style()))))
+    head = join((Markup(_HEAD), tag("title", "lstm_lab report"), tag("style", Markup(style()))))
     trials = [trial for run in runs for trial in run.trials]
     finished = sum(bool(trial.result) for trial in trials)
     failed = sum(trial.failed for trial in trials)
@@ -85,10 +85,11 @@ def images(run: Run) -> dict[str, str]:
 def colours() -> str:
     """The page's CSS variables, in light and in dark, for a drawing that stands alone."""
     variables = r"@media \(prefers[^{]*\{\s*:root \{[^}]*\}\s*\}|:root \{[^}]*\}"
-    return "".join(re.findall(variables, _style()))
+    return "".join(re.findall(variables, style()))
 
 
-def _style() -> str:
+def style() -> str:
+    """The page's style sheet."""
     return Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 

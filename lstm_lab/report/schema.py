@@ -26,6 +26,7 @@ _OPTIONAL: dict[str, type] = {
     "solved": dict,
     "optimizer": dict,
     "elsewhere": list,
+    "published": dict,
 }
 # The largest whole number that every format a report is written in can hold.
 _LARGEST = 2**53
@@ -43,6 +44,7 @@ _PROBE_NUMBERS = {
     "gradients": ("decades",),
     "state": ("mean", "rank", "rank_fraction"),
     "decoding": ("horizon", "censored"),
+    "dynamic_evaluation": ("static", "dynamic"),
 }
 
 
@@ -66,6 +68,7 @@ def check(result: dict[str, Any]) -> None:
     if not result["seeds"] or result["metric"] not in result["final"]:
         raise ValueError(f"result.json: final: no {result['metric']} of any seed")
     _check_scores(result, len(result["seeds"]))
+    _check_published(result["published"])
     for place, examined in enumerate(result["elsewhere"]):
         _check_elsewhere(f"elsewhere.{place}", examined, len(result["seeds"]))
     for name, moments in result["probes"].items():
@@ -121,13 +124,34 @@ def _check_elsewhere(where: str, examined: object, seeds: int) -> None:
         raise ValueError(f"result.json: {where}.scores: no {examined['metric']}")
 
 
+def _check_published(published: dict[str, Any]) -> None:
+    """What others have published of the same training; empty for nothing."""
+    if not published:
+        return
+    kinds = {"name": str, "source": str, "every": int, "values": list, "running": bool}
+    for name, kind in kinds.items():
+        if not isinstance(published.get(name), kind):
+            raise ValueError(
+                f"result.json: published.{name}: got {type(published.get(name)).__name__}"
+            )
+    if published["every"] < 1:
+        raise ValueError(f"result.json: published.every: got {published['every']}")
+    _numbers("published.values", published["values"], (len(published["values"]),), finite=True)
+
+
 def _check_probe(where: str, name: str, probe: dict[str, Any], seeds: int) -> None:
     if name == "lyapunov":
         _check_lyapunov(where, probe, seeds)
     if name == "retention":
         _check_retention(where, probe, seeds)
-    if name not in _PROBE_ROWS:
-        return
+    if name in _PROBE_ROWS:
+        _check_rows(where, name, probe, seeds)
+    for field in _PROBE_NUMBERS.get(name, ()):
+        _numbers(f"{where}.{field}", probe.get(field), (seeds,))
+
+
+def _check_rows(where: str, name: str, probe: dict[str, Any], seeds: int) -> None:
+    """A row per seed, over an axis; and what else the panel of such a probe stands on."""
     rows, axis = _PROBE_ROWS[name]
     if not isinstance(probe.get(axis), list):
         raise ValueError(f"result.json: {where}.{axis}: got {type(probe.get(axis)).__name__}")
@@ -140,8 +164,6 @@ def _check_probe(where: str, name: str, probe: dict[str, Any], seeds: int) -> No
         shape = (seeds, int(probe["layers"]))
         _numbers(f"{where}.parameter_norm", probe.get("parameter_norm"), shape)
     _numbers(f"{where}.{rows}", probe.get(rows), (*shape, length))
-    for field in _PROBE_NUMBERS.get(name, ()):
-        _numbers(f"{where}.{field}", probe.get(field), (seeds,))
     if name == "decoding":
         _numbers(f"{where}.chance", probe.get("chance"), (), finite=True)
         if probe.get("measure") not in ("accuracy", "r2"):

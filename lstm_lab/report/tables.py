@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lstm_lab.report.figures import axis_label
+from lstm_lab.report.ladder import ladders
 from lstm_lab.report.load import Run, Trial
 from lstm_lab.report.markup import Markup, join, tag
-from lstm_lab.report.numbers import count, interval, number, over_seeds, scored
+from lstm_lab.report.numbers import count, interval, number, over_seeds
 from lstm_lab.report.rows import plain, scroll
 from lstm_lab.report.solving import median, solving
 from lstm_lab.report.svg import Palette
@@ -79,6 +80,7 @@ def _columns(
             "figure",
             [_half_lives(r) for r in results],
         ),
+        "loss, static → dynamic evaluation (nats)": ("figure", [_dynamic(r) for r in results]),
         "seconds": ("figure", [_seconds(r) for r in results]),
         "device": ("name", [r["device"] for r in results]),
     }
@@ -119,6 +121,14 @@ def _half_lives(result: Mapping[str, Any]) -> str:
         if moments.get(when, {}).get("half_life")
     ]
     return " → ".join(shown)
+
+
+def _dynamic(result: Mapping[str, Any]) -> str:
+    """What learning while reading gains, on the symbols that were read both ways."""
+    measured = result["probes"].get("dynamic_evaluation", {}).get("after", {})
+    return " → ".join(
+        interval(over_seeds(measured[how])) for how in ("static", "dynamic") if measured
+    )
 
 
 def _seconds(result: Mapping[str, Any]) -> str:
@@ -182,35 +192,17 @@ def baselines(results: Sequence[Mapping[str, Any]]) -> Markup:
         The tables.
     """
     tables = []
-    for task in dict.fromkeys(r["task"] for r in results if r["baselines"]):
-        own = [r for r in results if r["task"] == task]
-        first, metric = own[0], own[0]["metric"]
-        names = [metric, *(name for name in first["final"] if name != metric)]
-        rungs = [(name, scores) for name, scores in first["baselines"].items()]
-        rungs.append(("chance", first["chance"]))
-        ladder = [
-            (
-                float(scores[metric]),
-                name,
-                [scored(scores[n]) if n in scores else "–" for n in names],
-            )
-            for name, scores in rungs
-            if metric in scores
-        ]
-        for r in own:
-            measured = [over_seeds(r["final"][name]) for name in names]
-            ladder.append((measured[0].median, r["model"], [interval(m) for m in measured]))
-        ladder.sort(key=lambda rung: rung[0], reverse=first["higher_is_better"])
+    for ladder in ladders(results):
         rows = [
             tag("tr", tag("td", name), *(tag("td", cell, class_="figure") for cell in cells))
-            for _, name, cells in ladder
+            for name, *cells in ladder.rows
         ]
-        head = (tag("th", axis_label(name), class_="figure", scope="col") for name in names)
-        heading = tag("tr", tag("th", "predictor", scope="col"), *head)
-        caption = (
-            f"The models and their baselines on {task}, best first; median [interval] over seeds."
+        first, *names = ladder.heading
+        head = (tag("th", name, class_="figure", scope="col") for name in names)
+        heading = tag("tr", tag("th", first, scope="col"), *head)
+        tables.append(
+            scroll(tag("table", tag("thead", heading), tag("tbody", *rows)), ladder.caption)
         )
-        tables.append(scroll(tag("table", tag("thead", heading), tag("tbody", *rows)), caption))
     return join(tables)
 
 

@@ -22,6 +22,7 @@ mask and outputs have a time axis; where it is false they belong to the whole se
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -31,6 +32,7 @@ import optax
 from jax import Array
 
 from lstm_lab.errors import UsageError
+from lstm_lab.published import Published
 
 # Folded into the key of every held-out batch; any number would do that no training step reaches.
 HELD_OUT = 0x7E57_DA7A
@@ -224,6 +226,19 @@ class Task(ABC):
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, Array]:
         """Return every score per example, float [B] each, "loss" included; as for ``loss``."""
 
+    def conclude(self, scores: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        """Add to the means over a whole part what is no mean of its own, such as perplexity; by default nothing.
+
+        Args:
+            scores: means of ``metrics`` over all counted steps, scalars.
+            data: what the part's examination was given.
+
+        Returns:
+            These scores and those made of them.
+        """
+        del data
+        return dict(scores)
+
     def weight(self, batch: Batch) -> Array:
         """Return the number of counted steps per example, float32 [B]."""
         return jnp.sum(batch.mask, axis=_steps(batch.mask), dtype=jnp.float32)
@@ -241,6 +256,15 @@ class Task(ABC):
         """Return the scores of named predictors without a network, per metric; none by default."""
         del data
         return {}
+
+    def published(self, batch: int) -> Published | None:
+        """Return what others have published of training on this very task, if anything.
+
+        Args:
+            batch: examples per step.
+        """
+        del batch
+        return None
 
 
 class Classification(Task):

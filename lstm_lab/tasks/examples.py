@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from lstm_lab.data.locate import directory
 from lstm_lab.errors import UsageError
 from lstm_lab.tasks.base import Batch, Task
+from lstm_lab.tasks.permutation import permuted
 
 
 class Part(NamedTuple):
@@ -131,9 +132,8 @@ def epoch_rows(key: Array, step: Array | int, count: int, batch: int) -> Array:
     """
     steps = count // batch
     step = jnp.asarray(step, jnp.int32)
-    # One sort, where jax.random.permutation takes two of so many examples; of equal words the first comes first.
-    order = jnp.argsort(jax.random.bits(jax.random.fold_in(key, step // steps), (count,)))
-    return lax.dynamic_slice(order, ((step % steps) * batch,), (batch,))
+    places = (step % steps) * batch + jnp.arange(batch, dtype=jnp.int32)
+    return permuted(jax.random.fold_in(key, step // steps), places, count)
 
 
 def fixed_order(seed: int, count: int) -> np.ndarray:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lstm_lab.errors import UsageError
+from lstm_lab.export.folder import is_export
+from lstm_lab.export.writer import ExportedWriter
 from lstm_lab.options import GenerateOptions
 from lstm_lab.text.novelty import Novelty, novelty
 from lstm_lab.text.sampling import Sampling
@@ -18,7 +20,7 @@ def compose(path: Path, options: GenerateOptions) -> Iterator[str]:
     """Continue a prompt with a trained network.
 
     Args:
-        path: the run directory.
+        path: the run directory, or a folder of `lstm-lab export`.
         options: how.
 
     Returns:
@@ -52,7 +54,7 @@ def _searched(path: Path, options: GenerateOptions, prompt: str) -> Iterator[str
     for name in DRAWN:
         if getattr(options, name) != getattr(defaults, name):
             raise UsageError(f"beam: it draws nothing: leave --{name.replace('_', '-')} out")
-    writer = Writer(path, options.weights, options.of_seed)
+    writer = _writer(path, options)
     text = writer.search(prompt, options.length, options.beam or 0)
     yield f"{prompt}{text}\n"
     if options.novelty:
@@ -60,7 +62,7 @@ def _searched(path: Path, options: GenerateOptions, prompt: str) -> Iterator[str
 
 
 def _drawn(path: Path, options: GenerateOptions, prompt: str, sampling: Sampling) -> Iterator[str]:
-    writer = Writer(path, options.weights, options.of_seed)
+    writer = _writer(path, options)
     pieces = writer.write(
         prompt, options.length, sampling, options.seed, options.samples, options.stop
     )
@@ -79,6 +81,17 @@ def _drawn(path: Path, options: GenerateOptions, prompt: str, sampling: Sampling
             yield f"--- {number} of {options.samples}\n{prompt}{text}\n"
     if options.novelty:
         _say_copied(writer, texts)
+
+
+def _writer(path: Path, options: GenerateOptions) -> Writer:
+    """What is at a path: a run, or a network by itself."""
+    if not is_export(path):
+        return Writer(path, options.weights, options.of_seed)
+    if (options.weights, options.of_seed, options.novelty) != ("best", 0, False):
+        raise UsageError(
+            f"{path}: a network by itself, without runs and corpus: leave --weights, --of-seed and --novelty out"
+        )
+    return ExportedWriter(path)
 
 
 def _say_copied(writer: Writer, texts: list[str]) -> None:

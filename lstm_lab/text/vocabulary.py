@@ -1,7 +1,6 @@
-"""Vocabularies: text to ids and back, by character or by byte.
+"""Vocabularies: text to ids and back, by character or by byte; by word and by part of a word next door.
 
-Both share one small surface: `symbols`, `size`, `encode`, `decode`, and `stream` for ids that
-arrive in pieces. `decode(encode(text)) == text` holds for every text the vocabulary covers.
+All share one small surface, `Vocabulary`; `tokenisers.build` makes any of them by its name.
 
 A character vocabulary is built from the *whole* corpus, validation part included, as is usual for
 character language models: only the set of characters is shared, no count, and a character that the
@@ -10,10 +9,10 @@ and cover every text, at the price of several steps per character outside ASCII.
 """
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn
+from typing import Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
 
@@ -21,6 +20,85 @@ from lstm_lab.errors import DataError, UsageError
 
 # Characters encoded at a time: bounds the memory beside a long text and its ids.
 PIECE = 1 << 20
+
+
+class Vocabulary(Protocol):
+    """What every vocabulary can do; each is a frozen dataclass, so that equal ones are equal values."""
+
+    @property
+    def symbols(self) -> tuple[Any, ...]:
+        """What each id stands for: characters, bytes, words or parts of words; id 0 is the first."""
+
+    @property
+    def size(self) -> int:
+        """Number of symbols V."""
+
+    @property
+    def lost(self) -> str:
+        """What of a text that it covers `decode(encode(text))` has lost, in a phrase; "" if nothing."""
+
+    def encode(self, text: str) -> np.ndarray:
+        """Turn text into ids, int32 [N]; raises UsageError for a text that it does not cover."""
+
+    def decode(self, ids: np.ndarray) -> str:
+        """Turn ids [N] into text; raises UsageError for an id outside the vocabulary."""
+
+    def stream(self, pieces: Iterable[np.ndarray]) -> Iterator[str]:
+        """Decode ids [N] piece by piece as they arrive, to the same text as all at once.
+
+        Every piece gives one text, which may be empty, and what is held back at the end another. To
+        continue a text, stream its ids first and drop what they give: a word then knows whether it
+        needs a space before it.
+        """
+
+    def cut(self, text: str) -> int:
+        """The last place where a text may be cut, whatever follows it; 0 if nowhere.
+
+        The ids of the two parts are those of the whole.
+        """
+
+
+def recut(pieces: Iterable[str], cut: Callable[[str], int], most: int = PIECE) -> Iterator[str]:
+    """Cut a text anew, at places that a vocabulary allows.
+
+    Args:
+        pieces: a text, cut anywhere.
+        cut: the last place where a text may be cut: `Vocabulary.cut`.
+        most: characters read at a time.
+
+    Yields:
+        The same text in pieces of at most `most` characters and what a cut held back.
+
+    >>> list(recut(["one t", "wo", " three"], lambda text: text.rfind(" ") + 1))
+    ['one ', 'two ', 'three']
+    """
+    held = ""
+    for piece in pieces:
+        for start in range(0, len(piece), most):
+            text = held + piece[start : start + most]
+            at = cut(text)
+            held = text[at:]
+            if at:
+                yield text[:at]
+    if held:
+        yield held
+
+
+def encode_pieces(vocabulary: Vocabulary, pieces: Iterable[str]) -> Iterator[np.ndarray]:
+    """Encode a text that is too long to hold.
+
+    Args:
+        vocabulary: any.
+        pieces: the text, cut anywhere.
+
+    Yields:
+        int32 [N] ids, together those that `vocabulary.encode` gives of the whole. Memory is bounded by
+        one piece and the longest stretch without a place to cut: for words, the longest word.
+
+    Raises:
+        UsageError: as `vocabulary.encode`; a position in it counts from the start of a piece.
+    """
+    return map(vocabulary.encode, recut(pieces, vocabulary.cut))
 
 
 @dataclass(frozen=True)
@@ -37,6 +115,8 @@ class CharVocabulary:
 
     symbols: tuple[str, ...]
 
+    lost: ClassVar[str] = ""
+
     def __post_init__(self) -> None:
         """Refuse symbols that would not round-trip."""
         if len(set(self.symbols)) < len(self.symbols) or any(len(s) != 1 for s in self.symbols):
@@ -46,9 +126,16 @@ class CharVocabulary:
             )
 
     @classmethod
-    def of(cls, text: str) -> "CharVocabulary":
-        """Return the vocabulary of a text's characters, in code point order."""
-        return cls(tuple(sorted(set(text))))
+    def of(cls, pieces: Iterable[str]) -> "CharVocabulary":
+        """Return the vocabulary of a text's characters, in code point order.
+
+        Args:
+            pieces: a text, or its pieces, cut anywhere.
+        """
+        seen: set[str] = set()
+        for piece in (pieces,) if isinstance(pieces, str) else pieces:
+            seen.update(piece)
+        return cls(tuple(sorted(seen)))
 
     @property
     def size(self) -> int:
@@ -78,11 +165,15 @@ class CharVocabulary:
 
     def decode(self, ids: np.ndarray) -> str:
         """Turn ids [N] back into text; raises UsageError for an id outside the vocabulary."""
-        return "".join(self.symbols[i] for i in _checked(ids, self.size).tolist())
+        return "".join(self.symbols[i] for i in checked(ids, self.size).tolist())
 
     def stream(self, pieces: Iterable[np.ndarray]) -> Iterator[str]:
         """Decode ids [N] piece by piece as they arrive."""
         return map(self.decode, pieces)
+
+    def cut(self, text: str) -> int:
+        """After the last character."""
+        return len(text)
 
     def _refuse(self, text: str, position: int) -> NoReturn:
         """Raise the error for a character that is not in the vocabulary."""
@@ -108,6 +199,8 @@ class ByteVocabulary:
     [195, 169]
     """
 
+    lost: ClassVar[str] = ""
+
     @property
     def symbols(self) -> tuple[int, ...]:
         """The bytes, 0 to 255."""
@@ -130,13 +223,7 @@ class ByteVocabulary:
         Raises:
             UsageError: half of a surrogate pair, which is no character and has no UTF-8.
         """
-        try:
-            return np.frombuffer(text.encode(), np.uint8).astype(np.int32)
-        except UnicodeEncodeError as error:
-            raise UsageError(
-                f"text: {text[error.start]!r} (U+{ord(text[error.start]):04X}) at position "
-                f"{error.start} is a lone surrogate, not a character: give valid UTF-8"
-            ) from error
+        return np.frombuffer(utf8(text), np.uint8).astype(np.int32)
 
     def decode(self, ids: np.ndarray) -> str:
         """Turn ids [N] back into text; bytes that are no UTF-8, which a model may draw, are U+FFFD.
@@ -147,22 +234,39 @@ class ByteVocabulary:
 
     def stream(self, pieces: Iterable[np.ndarray]) -> Iterator[str]:
         """Decode ids [N] piece by piece; a character cut in two waits for its other bytes."""
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        for piece in pieces:
-            yield decoder.decode(_bytes(piece))
-        yield decoder.decode(b"", final=True)
+        return decoded(map(_bytes, pieces))
+
+    def cut(self, text: str) -> int:
+        """After the last character."""
+        return len(text)
 
 
-Vocabulary = CharVocabulary | ByteVocabulary
+def utf8(text: str) -> bytes:
+    """Return a text's UTF-8; raises UsageError for a lone surrogate, which has none."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"text: {text[error.start]!r} (U+{ord(text[error.start]):04X}) at position "
+            f"{error.start} is a lone surrogate, not a character: give valid UTF-8"
+        ) from error
+
+
+def decoded(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Decode UTF-8 as it arrives: a character cut in two waits for its other bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    for piece in pieces:
+        yield decoder.decode(piece)
+    yield decoder.decode(b"", final=True)
 
 
 def _bytes(ids: np.ndarray) -> bytes:
     """Return ids 0-255 as bytes."""
-    return _checked(ids, 256).astype(np.uint8).tobytes()
+    return checked(ids, 256).astype(np.uint8).tobytes()
 
 
-def _checked(ids: np.ndarray, size: int) -> np.ndarray:
-    """Return the ids if all are within the vocabulary."""
+def checked(ids: np.ndarray, size: int) -> np.ndarray:
+    """Return ids [N] if all are within a vocabulary of a size; raises UsageError."""
     ids = np.asarray(ids)
     if ids.ndim != 1 or (ids.size and (ids.min() < 0 or ids.max() >= size)):
         found = f"shape {ids.shape}" if ids.ndim != 1 else f"{ids.min()} to {ids.max()}"

@@ -1,7 +1,11 @@
-"""Writing with a trained network: a run directory becomes something that continues prompts."""
+"""Writing with a trained network: a run directory becomes something that continues prompts.
+
+The directory holds the vocabulary, so the corpus is needed for nothing but to compare with it what is written.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import tee
+from dataclasses import dataclass, fields, replace
+from itertools import chain, islice, tee
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +13,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from lstm_lab.architecture import Architecture
 from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.config import from_json
 from lstm_lab.errors import CheckpointError, DataError, UsageError
@@ -18,9 +23,48 @@ from lstm_lab.tasks.text import Text
 from lstm_lab.text.beam import beam_search
 from lstm_lab.text.sampling import Sampling
 from lstm_lab.text.stops import Until
+from lstm_lab.text.tokenisers import from_json as vocabulary_of
 from lstm_lab.text.vocabulary import Vocabulary
-from lstm_lab.train import Network, Program
+from lstm_lab.train import Program
 from lstm_lab.trial import Trial
+
+
+@dataclass(frozen=True)
+class Remembered(Text):
+    """A text of which the vocabulary is at hand.
+
+    Attributes:
+        known: the vocabulary.
+    """
+
+    known: Vocabulary | None = None
+
+    def vocabulary(self) -> Vocabulary:
+        """Return it, without reading the corpus."""
+        return self.known or super().vocabulary()
+
+
+def remembered(run: RunDirectory, task: Text) -> Text:
+    """A run's task with the run's vocabulary, so that it needs no corpus.
+
+    Raises:
+        DataError: the run is older than `vocabulary.json`, and its corpus is not the one that was trained on.
+    """
+    if (saved := run.read("vocabulary.json")) is None:
+        require_data(run, task)
+        return task
+    told = {field.name: getattr(task, field.name) for field in fields(task)}
+    return Remembered(**told, known=vocabulary_of(saved))
+
+
+def require_data(run: RunDirectory, task: Text) -> None:
+    """Raise a DataError unless the corpus is there and the one that the run was trained on."""
+    env = run.read("env.json")
+    if env and env.get("data") != task.sha256():
+        raise DataError(
+            f"{task.label}: sha256 {task.sha256()}, but {run.path} was trained on "
+            f"{env.get('data')}: put the corpus back"
+        )
 
 
 class Writer:
@@ -28,12 +72,12 @@ class Writer:
 
     Args:
         path: the run directory, or one that holds a single text run.
-        weights: the best on held-out text, or the last.
+        weights: the best on held-out text, or the last, which averaged SGD means of several.
         seed: which of the run's seeds.
 
     Raises:
         UsageError: there is no text run there, or no such seed.
-        DataError: the corpus, which gives the vocabulary, is not the one that was trained on.
+        DataError: the run is older than `vocabulary.json`, and its corpus is not the one that was trained on.
     """
 
     def __init__(self, path: Path, weights: Literal["best", "last"], seed: int) -> None:
@@ -45,7 +89,7 @@ class Writer:
         self.trial, self.weights, self.seed = trial, weights, seed
 
     def _trial(self) -> Trial:
-        config, env = self.run.read("config.json"), self.run.read("env.json")
+        config = self.run.read("config.json")
         trial = from_json(config["trial"]) if config else None
         if not isinstance(trial, Trial) or not isinstance(trial.task, Text):
             raise UsageError(f"{self.run.path}: not a text run: name one that was trained on text")
@@ -54,12 +98,12 @@ class Writer:
                 f"{self.run.path}: {trial.model.label} reads both ways, and what is yet to be written "
                 "cannot be read: name a run that reads forward"
             )
-        if env and env.get("data") != trial.task.sha256():
-            raise DataError(
-                f"{trial.task.label}: sha256 {trial.task.sha256()}, but {self.run.path} was trained on "
-                f"{env.get('data')}: put the corpus back"
-            )
-        return trial
+        return replace(trial, task=remembered(self.run, trial.task))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the network's symbols stand for."""
+        return self.task.vocabulary()
 
     def write(
         self,
@@ -91,11 +135,11 @@ class Writer:
             raise UsageError(f"samples: {samples}: give at least 1")
         if "" in stops:
             raise UsageError("stop: got nothing, wanted a string of at least one character")
-        vocabulary = self.task.vocabulary()
+        vocabulary = self.vocabulary
         ids = vocabulary.encode(prompt)
         network, params = self.network()
         drawn = write(network, params, ids, length, sampling, seed, samples)
-        return _until(stops, vocabulary, drawn, samples)
+        return _until(stops, vocabulary, ids, drawn, samples)
 
     def search(self, prompt: str, length: int, width: int) -> str:
         """Continue a prompt with the likeliest text that a beam finds.
@@ -109,19 +153,24 @@ class Writer:
             UsageError: the prompt is empty or holds an unknown character, or the width is none.
             CheckpointError: there is nothing to load.
         """
-        vocabulary = self.task.vocabulary()
+        vocabulary = self.vocabulary
         ids = vocabulary.encode(prompt)
         network, params = self.network()
         carry = network.initial_carry(params, 1)
         best, _ = beam_search(reader(network, params), carry, ids, length, width)
-        return vocabulary.decode(best)
+        return "".join(_continued(vocabulary, ids, (best,)))
 
     def corpus(self) -> tuple[str, str]:
-        """The text that was trained on, and that which was not."""
-        vocabulary, data = self.task.vocabulary(), self.task.load()
+        """The text that was trained on, and that which was not.
+
+        Raises:
+            DataError: the corpus is not there, or is not the one that was trained on.
+        """
+        require_data(self.run, self.task)
+        vocabulary, data = self.vocabulary, self.task.load()
         return vocabulary.decode(data["train"]), vocabulary.decode(data["validation"])
 
-    def network(self) -> tuple[Network, Any]:
+    def network(self) -> tuple[Architecture, Any]:
         """Load what was trained.
 
         Returns:
@@ -138,21 +187,32 @@ class Writer:
         if found is None:
             raise CheckpointError(f"{self.run.path}: no checkpoint yet: train it first")
         arrays = found[1]
-        params = arrays["best"] if self.weights == "best" else arrays["state"].params
+        params = arrays["best"] if self.weights == "best" else program.examined(arrays["state"])
         return program.network, jax.tree.map(lambda leaf: leaf[self.seed], params)
 
 
 def _until(
-    stops: Sequence[str], vocabulary: Vocabulary, drawn: Iterable[np.ndarray], samples: int
+    stops: Sequence[str],
+    vocabulary: Vocabulary,
+    prompt: np.ndarray,
+    drawn: Iterable[np.ndarray],
+    samples: int,
 ) -> Iterator[tuple[str, ...]]:
     """Decode texts side by side, each until it stops; end when all have."""
     ends = [Until(stops) for _ in range(samples)]
-    texts = [vocabulary.stream(row) for row in _rows(drawn, samples)]
+    texts = [_continued(vocabulary, prompt, row) for row in _rows(drawn, samples)]
     for pieces in zip(*texts, strict=True):
         yield tuple(end(piece) for end, piece in zip(ends, pieces, strict=True))
         if all(end.stopped for end in ends):
             return
     yield tuple(end.rest() for end in ends)
+
+
+def _continued(
+    vocabulary: Vocabulary, prompt: np.ndarray, drawn: Iterable[np.ndarray]
+) -> Iterator[str]:
+    """Decode what follows a prompt, as it is drawn."""
+    return islice(vocabulary.stream(chain((prompt,), drawn)), 1, None)
 
 
 def _rows(drawn: Iterable[np.ndarray], samples: int) -> list[Iterator[np.ndarray]]:

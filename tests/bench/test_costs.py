@@ -11,6 +11,7 @@ from lstm_lab.bench import costs
 from lstm_lab.bench.costs import (
     Compile,
     Cost,
+    Generation,
     Memory,
     Overhead,
     Question,
@@ -92,6 +93,14 @@ def test_the_bar_is_for_all_stages_together(
     assert len(asked) == 2 + (kind is SecondStart)
     assert len(set(asked)) == 1
     assert bool(asked[0]) == (kind is SecondStart)
+
+
+@pytest.mark.usefixtures("here")
+def test_drawing_text_is_timed_without_its_compiling() -> None:
+    (cost,) = Generation(samples=2, layers=1, hidden=4, characters=5, rounds=2).costs()
+    assert cost.bar == 1.0
+    assert len(cost.measured) == 2
+    assert min(cost.measured) > 0
 
 
 @pytest.mark.usefixtures("here")

@@ -16,18 +16,24 @@ import pytest
 from lstm_lab.data import hub
 from lstm_lab.data.labelled import Rows, read_labelled
 from lstm_lab.errors import DataError
-from lstm_lab.text.corpora import load_corpus
+from lstm_lab.text.corpora import END, open_corpus, survey
 
-PROGRAM = "import sys; from lstm_lab.text.corpora import load_corpus; load_corpus(sys.argv[1])"
+PROGRAM = (
+    "import sys; from lstm_lab.text.corpora import open_corpus, survey;"
+    "survey(open_corpus(sys.argv[1]))"
+)
 
 
 @pytest.fixture(autouse=True)
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Start every test on line and with an empty cache, whatever the surroundings say."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_CACHE", "HTTPS_PROXY", "https_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    return tmp_path / "hf" / "datasets"
+    yield tmp_path / "hf" / "datasets"
+    for column in hub._columns.values():
+        column.close()
+    hub._columns.clear()
 
 
 @pytest.fixture
@@ -106,7 +112,7 @@ def test_a_name_look_up_that_hangs_is_abandoned(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     with pytest.raises(DataError, match="did not answer in 2 seconds"):
-        load_corpus("hub:owner/name")
+        survey(open_corpus("hub:owner/name"))
     release.set()
 
 
@@ -118,7 +124,7 @@ def test_offline_by_request_opens_no_socket(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(socket.socket, "connect", forbidden)
     monkeypatch.setattr(socket, "getaddrinfo", forbidden)
     with pytest.raises(DataError, match=r"HF_HUB_OFFLINE is set; it has no copy"):
-        load_corpus("hub:owner/name")
+        survey(open_corpus("hub:owner/name"))
 
 
 @pytest.mark.parametrize("code", [200, 401, 404, 503])
@@ -146,9 +152,12 @@ def test_a_cached_copy_is_read_without_asking(
 
     monkeypatch.setattr(hub, "_unreachable", forbidden)
     monkeypatch.setenv("HF_ENDPOINT", silent)  # the child would wait for it
-    corpus = load_corpus(cached)
-    assert corpus.text == "one\ntwo\nthr\r\nee\n\n"
-    assert corpus.name == "toy"
+    corpus = open_corpus(cached)
+    for _ in range(2):
+        assert "".join(corpus.pieces()) == f"one{END}two\n{END}thr\r\nee{END}{END}"
+    assert "".join(open_corpus(cached, "line").pieces()) == "one\ntwo\nthr\r\nee\n\n"
+    parts = open_corpus(f"{cached}:train[:2],train[2:]")
+    assert "".join(parts.pieces("validation")) == f"thr\r\nee{END}{END}"
 
 
 def test_labelled_rows_come_from_a_cached_copy_one_by_one(cached: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,11 +96,11 @@ def test_what_is_not_there_is_named_with_what_to_give(tmp_path: Path) -> None:
 def test_a_data_set_of_the_hub_gives_two_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = {"body": ["a\nb", "c"], "label": [1.0, 0.5]}
 
-    def fetch(source: hub.Source, form: str) -> bytes:
-        assert (source.repository, source.split, form) == ("lab/toy", "test", "json")
-        return json.dumps(columns[source.column]).encode()
+    def values(source: hub.Source) -> list[Any]:
+        assert (source.repository, source.split) == ("lab/toy", "test")
+        return list(columns[source.column])
 
-    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr(hub, "values", values)
     found = read_labelled("hub:lab/toy:test", "body", "label", Path())
     assert found == Rows(["a\nb", "c"], ["1", "0.5"])
 

@@ -16,6 +16,7 @@ from lstm_lab.report.schema import check
 from lstm_lab.tasks.base import Task
 from lstm_lab.tasks.copy_memory import CopyMemory
 from lstm_lab.tasks.recall import Recall
+from lstm_lab.tasks.text import Text
 from lstm_lab.train import Network
 from lstm_lab.trial import Trial
 from tests.probe.noise import Noise
@@ -27,6 +28,7 @@ MODELS: dict[str, tuple[Model, Task]] = {
         CopyMemory(lag=70, items=2),
     ),
     "both ways": (Model(cell=Elman(), bidirectional="concat"), Noise(ragged=True, packed=True)),
+    "text": (Model(cell=Elman(), embedding=3), Text(length=8, validation=0.01)),
     "block": (Model(cell=Residual(Elman())), Recall(lag=12, symbols=3)),
 }
 PROBES: list[Probe] = [probe() for probe in subclasses("lstm_lab.probe", Probe)]

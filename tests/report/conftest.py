@@ -207,7 +207,8 @@ def _text(out: Path, rng: np.random.Generator) -> None:
         "O Romeo, what art thou that wouldst be gone?\n\nNURSE:\nMadam, your lady mother <comes>."
     )
     sample = {"prompt": "O Romeo", "text": text, "temperature": 0.8, "seed": 0}
-    probes = {"text_sample": {"after": sample}}
+    read = {"static": [1.6, 1.61, 1.62, 1.63, 1.64], "dynamic": [1.5, 1.51, 1.52, 1.53, 1.54]}
+    probes = {"text_sample": {"after": sample}, "dynamic_evaluation": {"after": read}}
     extra = {"baselines": known, "parameters": 412_345}
     results = [
         make_result("LSTM", "Text shakespeare", "loss", 1.55 + rng.normal(0, 0.006, 5), 4.17,

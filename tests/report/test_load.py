@@ -82,6 +82,10 @@ RETENTION = {
             {"probes": {"retention": {"after": RETENTION}}},
             "probes.retention.after.layers.0.c.histogram",
         ),
+        (
+            {"probes": {"dynamic_evaluation": {"after": {"static": [1.0] * 3}}}},
+            "probes.dynamic_evaluation.after.dynamic",
+        ),
         ({"probes": {"text_sample": {"after": "words"}}}, "probes.text_sample.after"),
         (
             {

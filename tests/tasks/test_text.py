@@ -5,17 +5,26 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lstm_lab.cells.elman import Elman
+from lstm_lab.cells.lstm import LSTM
+from lstm_lab.cells.min_gru import MinGRU
 from lstm_lab.errors import DataError, UsageError
+from lstm_lab.model import Model
 from lstm_lab.tasks.base import Batch
 from lstm_lab.tasks.text import Text
+from lstm_lab.text.tokenisers import Unit
 from lstm_lab.text.vocabulary import CharVocabulary
+from lstm_lab.train import Network, examine
+from lstm_lab.trial import Evaluation, Trial
 
 KEY = jax.random.key(0)
 
@@ -52,6 +61,77 @@ def test_an_epoch_of_contiguous_batches_covers_every_symbol_once(
     np.testing.assert_array_equal(y, x + 1)
     assert symbols - 1 - x.size < batch * length
     assert all(np.asarray(b.mask).all() for b in batches)
+
+
+@given(
+    batch=st.integers(1, 3),
+    length=st.integers(3, 8),
+    windows=st.integers(1, 5),
+    extra=st.integers(0, 2),
+    jitter=st.integers(1, 3),
+)
+def test_with_jitter_every_pass_trains_on_every_symbol_once(
+    batch: int, length: int, windows: int, extra: int, jitter: int
+) -> None:
+    jitter = min(jitter, (length - 1) // 2)
+    task, data = (
+        Text(length=length, jitter=jitter),
+        counting(batch * windows * length + 1 + extra, 2),
+    )
+    for step in range(2 * windows):
+        if step % windows == 0:
+            read = np.zeros((batch, 0), np.int32)
+        window = task.sample(data, KEY, step, batch)
+        assert window.lengths is not None
+        assert window.reset is not None
+        x, y, mask = (np.asarray(a) for a in (window.x, window.y, window.mask))
+        (steps,) = set(np.asarray(window.lengths).tolist())
+        assert length - 2 * jitter <= steps <= length + 2 * jitter == x.shape[1]
+        assert mask.tolist() == [[t < steps for t in range(x.shape[1])]] * batch
+        assert np.asarray(window.reset).sum() == batch * (step % windows == 0)
+        np.testing.assert_array_equal(y[mask], x[mask] + 1)
+        read = np.append(read, x[:, :steps], axis=1)
+        if step % windows == windows - 1:
+            np.testing.assert_array_equal(read.ravel(), np.arange(batch * windows * length))
+
+
+def test_borders_shift_by_every_step_of_the_jitter_alike_and_anew_in_each_pass() -> None:
+    task, data = Text(length=5, jitter=2), counting(2 * 40 * 5 + 1, 2)
+    passes = [
+        np.array([task.sample(data, KEY, step, 2).x[0, 0] for step in range(first, first + 40)])
+        for first in (0, 40)
+    ]
+    shifts = [begins - 5 * np.arange(40) for begins in passes]
+    assert shifts[0][0] == shifts[1][0] == 0
+    for own in shifts:
+        found = np.bincount(own[1:] + 2, minlength=5)
+        assert len(found) == 5
+        assert found.min() > 0
+    assert (shifts[0] != shifts[1]).any()
+    other = [int(task.sample(data, jax.random.key(1), step, 2).x[0, 0]) for step in range(40)]
+    assert (passes[0] != other).any()
+
+
+@pytest.mark.parametrize("cell", [LSTM(), MinGRU()], ids=["LSTM", "minGRU"])
+def test_the_state_carried_over_shifted_borders_is_that_of_one_reading(cell: Any) -> None:
+    task, batch = Text(length=6, jitter=2), 3
+    data = task.load()
+    network = Network(Trial(model=Model(cell), task=task, d_hidden=4))
+    params = network.init(jax.random.key(0))
+    carry = network.initial_carry(params, batch)
+    streams = np.arange(batch) * ((len(data["train"]) - 1) // (batch * 6) * 6)
+    outputs = []
+    for step in range(5):
+        window = task.sample(data, KEY, step, batch)
+        assert window.lengths is not None
+        carry, y = network.apply(
+            params, window.x, carry=carry, lengths=window.lengths, reset=window.reset
+        )
+        outputs.append(y[:, : window.lengths[0]])
+    read = np.concatenate(outputs, axis=1)
+    x = data["train"][streams[:, None] + np.arange(read.shape[1])]
+    wanted = network.apply(params, jnp.asarray(x))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), (carry, read), wanted)
 
 
 def test_a_stream_resets_at_its_first_step_and_nowhere_else() -> None:
@@ -131,7 +211,7 @@ def test_the_embedded_corpus_is_the_default_and_splits_by_symbols() -> None:
     task = Text()
     data = task.load()
     train, validation = data["train"], data["validation"]
-    assert train.dtype == validation.dtype == np.int32
+    assert train.dtype == validation.dtype == np.uint8
     symbols = len(train) + len(validation)
     assert len(validation) == round(0.1 * symbols)
     assert isinstance(task.vocabulary(), CharVocabulary)
@@ -141,7 +221,7 @@ def test_the_embedded_corpus_is_the_default_and_splits_by_symbols() -> None:
     )
     assert task.label == "Text pydoc length 100"
     assert len(task.sha256()) == 64
-    assert task.load()["train"].base is train.base  # read and encoded once
+    assert np.shares_memory(task.load()["train"], train)  # read and encoded once
 
 
 def test_bytes_need_no_vocabulary_of_their_own(tmp_path: Path) -> None:
@@ -169,6 +249,105 @@ def test_scores_are_those_of_the_answer_given() -> None:
     assert task.chance == {"loss": math.log(V), "bits": math.log2(V), "accuracy": 1 / V}
 
 
+# Text, and bytes per symbol where they are plain to see.
+UNITS = {
+    "character": ("\u00e9\u4e2da" * 1000, 2.0),
+    "byte": ("\u00e9\u4e2da" * 1000, 1.0),
+    "subword": ("one two\n" * 1000, None),
+}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_bits_per_byte_are_those_of_the_text_whatever_the_tokeniser(
+    tmp_path: Path, unit: Unit
+) -> None:
+    text, wanted = UNITS[unit]
+    task = Text(corpus=text_file(tmp_path, text), unit=unit, length=8)
+    data = task.load()
+    decoded = task.vocabulary().decode(np.asarray(data["validation"][1:]))
+    bytes_ = len(decoded.encode())
+    if wanted:
+        assert data["bytes_per_symbol"] == pytest.approx(wanted, rel=0.01)
+    scores = task.conclude({"loss": np.float32(2), "bits": np.float32(2 / math.log(2))}, data)
+    total = 2 * (len(data["validation"]) - 1) / math.log(2)
+    assert float(scores["bits_per_byte"]) == pytest.approx(total / bytes_, rel=0.01)
+
+
+def test_perplexity_is_of_the_mean_loss_and_always_finite() -> None:
+    task, data = Text(length=4), {}
+    scores = task.conclude({"loss": np.array([1.0, 1e9], np.float32)}, data)
+    assert scores["perplexity"][0] == pytest.approx(math.e)
+    assert np.isfinite(scores["perplexity"]).all()
+
+
+def test_an_examination_ends_with_the_perplexity_of_all_it_has_read(tmp_path: Path) -> None:
+    task = Text(corpus=text_file(tmp_path, "abcabd" * 60), length=4)
+    model = Model(Elman())
+    network = Network(Trial(model=model, task=task, d_hidden=2, evaluate=Evaluation(batch=3)))
+    # A network that is sure of itself is wrong by much now and then: the mean of exp is far from exp of the mean.
+    params = jax.tree.map(lambda leaf: 20 * leaf + 1, network.init(KEY))
+    data = task.load()
+    scores = examine(network, data, task.evaluation(data, 3), KEY, params)
+    assert set(scores) == {"loss", "bits", "accuracy", "perplexity", "bits_per_byte"}
+    loss = float(scores["loss"])
+    assert float(scores["perplexity"]) == pytest.approx(math.exp(loss), rel=1e-5)
+    assert float(scores["bits_per_byte"]) == pytest.approx(loss / math.log(2), rel=1e-5)
+
+
+def test_words_have_no_bits_per_byte_and_unknown_ones_are_one_symbol(tmp_path: Path) -> None:
+    corpus = text_file(tmp_path, "the cat sat\n" * 90 + "the dog sat\n" * 10)
+    task = Text(corpus=corpus, unit="word", cutoff=2, length=4)
+    data = task.load()
+    assert task.vocabulary().symbols == ("<unk>", "<eos>", "cat", "the", "sat")
+    assert task.vocabulary().decode(np.asarray(data["validation"][:4])) == "the <unk> sat\n"
+    assert "bytes_per_symbol" not in data
+    assert set(task.baselines(data)["markov order 1"]) == {"loss", "bits", "perplexity"}
+    assert task.label == "Text corpus words from 2 on length 4"
+    sized = Text(corpus=corpus, unit="subword", vocabulary_size=260, length=4)
+    assert sized.d_in == 260
+    assert sized.label == "Text corpus 260 subwords length 4"
+
+
+def test_given_parts_are_read_whole_and_the_test_part_last(tmp_path: Path) -> None:
+    for part, text in (("train", "ab" * 30), ("valid", "abb"), ("test", "aba")):
+        (tmp_path / f"{part}.txt").write_text(text)
+    task = Text(corpus=str(tmp_path), length=4, held_out=2)
+    task.validate()
+    data = task.load()
+    assert [len(data[part]) for part in ("train", "validation")] == [60, 3]
+    last = task.test_data(data)
+    decode = task.vocabulary().decode
+    assert decode(np.asarray(last["validation"])) == "aba"
+    assert decode(np.asarray(last["train"])) == "ab" * 30
+    # The baselines are asked what the network is asked last: after a comes b, then a, as in training.
+    assert task.baselines(data)["markov order 1"]["loss"] < 0.1
+    with pytest.raises(UsageError, match=r"Text.test: got 0\.1, but the corpus comes in parts"):
+        replace(task, test=0.1).validate()
+
+
+def test_a_test_part_and_the_most_to_hold_out_are_cut_from_the_end(tmp_path: Path) -> None:
+    corpus = text_file(tmp_path, "".join(map(chr, range(0x4E00, 0x4E00 + 1000))))
+    task = Text(corpus=corpus, length=4, test=0.2)
+    data = task.load()
+    ids = np.concatenate([data["train"], data["validation"], data["test"]["validation"]])
+    np.testing.assert_array_equal(ids, np.arange(1000))
+    assert ids.dtype == np.uint16
+    assert [len(data["validation"]), len(data["test"]["validation"])] == [100, 200]
+    data = replace(task, held_out=150).load()
+    assert [len(data["train"]), len(data["validation"])] == [750, 100]
+    data = Text(corpus=corpus, length=4).load()
+    assert Text().test_data(data) is data
+
+
+def test_baselines_of_a_long_corpus_count_its_last_symbols(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lstm_lab.tasks.text.COUNTED", 400)
+    task = Text(corpus=text_file(tmp_path, "ab" * 500 + "cd" * 500), length=4)
+    scores = task.baselines(task.load())
+    assert scores["markov order 0, last 400 symbols"]["bits"] == pytest.approx(1, abs=0.01)
+
+
 def test_padding_in_validation_does_not_count() -> None:
     task, data = Text(length=8), Text().load()
     data = {**data, "validation": data["validation"][:11]}
@@ -184,6 +363,8 @@ def test_baselines_on_the_embedded_corpus() -> None:
     scores = task.baselines(data)
     loss = {name: score["loss"] for name, score in scores.items()}
     assert set(loss) == {"xz", *(f"markov order {k}" for k in range(6))}
+    names = {"loss", "bits", "bits_per_byte", "perplexity"}
+    assert all(set(score) == names for score in scores.values())
     for score in scores.values():
         assert score["bits"] == pytest.approx(score["loss"] / math.log(2))
     # The text belongs to the Python version, so the bounds are wide: 1.40, 1.32 and 0.98 on 3.11.
@@ -209,7 +390,18 @@ def test_markov_order_0_is_the_frequency_of_symbols(tmp_path: Path) -> None:
         ({"validation": 0.0}, "validation: got 0.0, wanted a fraction between 0 and 1"),
         ({"validation": 1.0}, "validation: got 1.0"),
         ({"validation": float("nan")}, "validation: got nan"),
-        ({"unit": "word"}, "Text.unit: got 'word': use character or byte"),
+        ({"unit": "letter"}, "Text.unit: got 'letter': use character, byte, word or subword"),
+        ({"separator": "dash"}, "Text.separator: got 'dash': use end or line"),
+        ({"test": 0.9}, "test: got 0.9 beside 0.1"),
+        ({"test": -0.1}, "test: got -0.1"),
+        ({"held_out": 1}, "Text.held_out: got 1, wanted an integer of at least 2"),
+        ({"cutoff": 2}, "Text.cutoff: got 2, but the unit character takes none"),
+        ({"unit": "byte", "vocabulary_size": 300}, "vocabulary_size: got 300, but the unit byte"),
+        ({"unit": "subword", "vocabulary_size": 255}, "got 255, wanted an integer of at least 256"),
+        ({"unit": "word", "cutoff": 0}, "Text.cutoff: got 0"),
+        ({"length": 8, "jitter": 4}, "Text.jitter: got 4 with length 8 and contiguous batching"),
+        ({"jitter": 1, "batching": "windows"}, "Text.jitter: got 1 with .* windows batching"),
+        ({"jitter": -1}, "Text.jitter: got -1, wanted an integer of at least 0"),
         ({"batching": "random"}, "Text.batching: got 'random': use contiguous or windows"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lstm_lab.errors import DataError, UsageError
 from lstm_lab.text import vocabulary as module
-from lstm_lab.text.vocabulary import ByteVocabulary, CharVocabulary
+from lstm_lab.text.vocabulary import ByteVocabulary, CharVocabulary, recut
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
@@ -52,6 +52,14 @@ def test_bytes_that_are_no_text_stream_as_they_decode(data: bytes, cuts: list[in
     whole = ByteVocabulary().decode(ids)
     assert whole == data.decode("utf-8", "replace")
     assert "".join(ByteVocabulary().stream(pieces(ids, cuts))) == whole
+
+
+@given(TEXTS, st.integers(1, 9), st.integers(1, 9))
+def test_a_text_cut_anew_is_the_same_text(text: str, step: int, most: int) -> None:
+    pieces = [text[start : start + step] for start in range(0, len(text), step)]
+    assert "".join(recut(pieces, lambda text: text.rfind("a") + 1, most)) == text
+    assert all(len(piece) <= most for piece in recut(pieces, len, most))
+    assert CharVocabulary.of(pieces) == CharVocabulary.of(text)
 
 
 def test_long_texts_are_encoded_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

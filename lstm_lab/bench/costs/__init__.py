@@ -1,4 +1,5 @@
-"""What the lab itself costs: seeds beside each other, the trainer's loop, compiling, memory over long sequences.
+"""What the lab itself costs: seeds beside each other, the trainer's loop, compiling, memory over long sequences,
+drawing text.
 
 Each question is measured in a process of its own, `python -m lstm_lab.bench.costs NAME SETTINGS`, by the very
 code that runs experiments, and laid over the devices as there. What is a ratio is taken in turns, round by round,
@@ -7,6 +8,7 @@ after both sides have been found to train alike.
 
 from lstm_lab.bench.costs.base import Cost, Question, measured
 from lstm_lab.bench.costs.compiling import Compile, SecondStart
+from lstm_lab.bench.costs.generation import Generation
 from lstm_lab.bench.costs.memory import Memory
 from lstm_lab.bench.costs.overhead import Overhead
 from lstm_lab.bench.costs.seeds import Seeds
@@ -15,6 +17,7 @@ from lstm_lab.bench.costs.table import line, read, record, table
 __all__ = [
     "Compile",
     "Cost",
+    "Generation",
     "Memory",
     "Overhead",
     "Question",
@@ -43,6 +46,7 @@ def every_question(rounds: int) -> list[Question]:
         Compile(rounds=rounds),
         SecondStart(rounds=rounds),
         Memory(),
+        Generation(rounds=rounds),
     ]
 
 
