@@ -94,7 +94,7 @@ def test_what_is_not_there_is_named_with_what_to_give(tmp_path: Path) -> None:
 
 
 def test_a_data_set_of_the_hub_gives_two_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = {"body": ["a\nb", "c"], "label": [1.0, 0.5]}
+    columns: dict[str, list[Any]] = {"body": ["a\nb", "c"], "label": [1.0, 0.5]}
 
     def values(source: hub.Source) -> list[Any]:
         assert (source.repository, source.split) == ("lab/toy", "test")
