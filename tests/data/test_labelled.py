@@ -88,6 +88,9 @@ def test_what_is_not_there_is_named_with_what_to_give(tmp_path: Path) -> None:
         check_labelled(str(tmp_path), tmp_path)
     with pytest.raises(DataError, match="write hub:OWNER/NAME"):
         check_labelled("hub:imdb", tmp_path)
+    with pytest.raises(UsageError, match="two columns are read: leave 'body' out"):
+        check_labelled("hub:lab/toy:train:body", tmp_path)
+    check_labelled("hub:lab/toy:train", tmp_path)
 
 
 def test_a_data_set_of_the_hub_gives_two_columns(monkeypatch: pytest.MonkeyPatch) -> None:
