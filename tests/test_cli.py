@@ -9,14 +9,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from lstm_lab.cells.base import Cell
 from lstm_lab.cli import execute
 from lstm_lab.discover import subclasses
+from lstm_lab.export import load
 from lstm_lab.tasks import text
-from lstm_lab.text.writer import find_run
+from lstm_lab.text.writer import Writer, find_run
 
 ROOT = Path(__file__).parents[1]
 TEXT, FIBONACCI, LONG_RANGE, NAMES = (
@@ -277,6 +281,10 @@ def test_an_exported_run_writes_what_the_run_writes(
     assert capsys.readouterr().out == f"{folder}\n"
     named = load_file(f"{folder}/pytorch.safetensors")
     assert {"rnn.weight_hh_l0", "embedding.weight", "head.bias"} <= set(named)
+    network, params = Writer(written, "best", 0).network()
+    x = jnp.arange(8, dtype=jnp.int32)[None]
+    logits = jax.jit(network.apply)(params, x)[1]
+    np.testing.assert_array_equal(load(folder).read(x)[1], logits)
     words = ["generate", folder, "--length", "40", "--prompt", "to ", "--seed", "3"]
     assert execute(words) == 0
     assert capsys.readouterr().out == generate("--prompt", "to ", "--seed", "3")

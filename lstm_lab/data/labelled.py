@@ -115,7 +115,7 @@ def read_labelled(source: str, text: str, label: str, folder: Path) -> Rows:
     Raises:
         AbsentError: there is no such file.
         DataError: it is malformed, has no such column, is not the known file, or cannot be downloaded.
-        UsageError: the name's ending says nothing that can be read.
+        UsageError: the name's ending says nothing that can be read, or the hub's specification has a column.
     """
     if source in COLLECTIONS:
         files, *columns = COLLECTIONS[source]
@@ -133,7 +133,7 @@ def check_labelled(source: str, folder: Path) -> None:
         for file in COLLECTIONS[source].files:
             locate(file, folder)
     elif hub.is_hub(source):
-        hub.parse(source)
+        _on_hub(source)
     else:
         _paths(source, folder)
 
@@ -216,9 +216,19 @@ def _through_datasets(path: Path, text: str, label: str) -> Rows:
 
 def _from_hub(source: str, text: str, label: str) -> Rows:
     """Read two columns of one split."""
-    found = hub.parse(source)
+    found = _on_hub(source)
     texts, labels = (hub.values(replace(found, column=name)) for name in (text, label))
     return _checked(texts, labels, source)
+
+
+def _on_hub(source: str) -> hub.Source:
+    """Return which data set and split; the columns are named beside it."""
+    found = hub.parse(source)
+    if source.endswith(f":{found.split}:{found.column}"):
+        raise UsageError(
+            f"labelled text: {source!r}: two columns are read: leave {found.column!r} out, and set text-column"
+        )
+    return found
 
 
 def _checked(texts: Iterable[Any], labels: Iterable[Any], name: str) -> Rows:

@@ -197,7 +197,7 @@ def load(folder: Path | str, schedule: Schedule | None = None) -> Exported:
         _check_fit(weights, exported.network)
     except (LabError, LookupError, TypeError, ValueError, SafetensorError) as error:
         raise DataError(
-            f"{folder}: {one_line(error)}: use the release that wrote it, {_release(config)}"
+            f"{folder}: it does not fit: {one_line(error)}: use the release that wrote it, {_release(config)}"
         ) from error
     params = exported.network.params({name: jnp.asarray(w) for name, w in weights.items()})
     return replace(exported, params=params)

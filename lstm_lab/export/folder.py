@@ -107,7 +107,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
             "use the release that wrote it, or export the run again"
         )
     files = {}
-    for name, wanted in config["files"].items():
+    for name, wanted in (config.get("files") or {}).items():
         try:
             files[name] = (folder / name).read_bytes()
         except OSError as error:

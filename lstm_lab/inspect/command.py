@@ -1,9 +1,8 @@
 """What `lstm-lab inspect` does: a trained network reads a text, and a page shows how."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,13 +10,10 @@ from lstm_lab.errors import UsageError
 from lstm_lab.files import writing
 from lstm_lab.inspect.page import View, page
 from lstm_lab.inspect.said import LAGS, reach, say
-from lstm_lab.inspect.states import states
+from lstm_lab.inspect.states import Leaf, states
 from lstm_lab.inspect.tracking import Row, survey
 from lstm_lab.options import InspectOptions
 from lstm_lab.text.writer import Writer
-
-if TYPE_CHECKING:
-    from lstm_lab.architecture import Architecture
 
 # Read of the validation part where no text is given.
 SYMBOLS = 1_000
@@ -53,10 +49,9 @@ def inspect(path: Path, options: InspectOptions) -> Iterator[str]:
             f"text: got {len(ids)} symbols, wanted at least 2, one to predict the other: give more text"
         )
     network, params = writer.network()
-    ids = _cut(network, params, ids)
+    ids, leaves = _cut(ids, states(network, params, ids[None, :MOST_SYMBOLS], gates=True))
     said = say(network, params, ids)
     rows = survey(network, params, data, vocabulary)
-    leaves = states(network, params, ids[None], gates=True)
     bits = float(np.nanmean(said.bits))
     about = (
         f"{writer.trial.model.label}, {network.parameters:,} parameters, "
@@ -92,13 +87,13 @@ def _text(options: InspectOptions) -> str | None:
         ) from error
 
 
-def _cut(network: "Architecture", params: Any, ids: np.ndarray) -> np.ndarray:
-    """As much of the text as a page can show, and a word on stderr about the rest."""
-    shown = sum(len(leaf.unit) for leaf in states(network, params, ids[None, :2], gates=True))
-    most = min(MOST_SYMBOLS, MOST_NUMBERS // max(shown, 1))
+def _cut(ids: np.ndarray, leaves: Sequence[Leaf]) -> tuple[np.ndarray, list[Leaf]]:
+    """As much of a text and its states as a page can show, and a word on stderr about the rest."""
+    numbers = sum(len(leaf.unit) for leaf in leaves)
+    most = min(MOST_SYMBOLS, MOST_NUMBERS // max(numbers, 1))
     if len(ids) > most:
         print(f"text: {len(ids):,} symbols: the page shows the first {most:,}", file=sys.stderr)
-    return ids[:most]
+    return ids[:most], [leaf._replace(value=leaf.value[:, :most]) for leaf in leaves]
 
 
 def _table(rows: list[Row]) -> Iterator[str]:

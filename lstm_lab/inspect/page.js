@@ -28,12 +28,14 @@ function visibly(text) {
 
 function paint() {
   const leaf = leaves[chosen.leaf];
-  const most = leaf ? leaf.scale[chosen.place] : Math.max(1, ...data.bits.map((value) => value ?? 0));
+  const most = leaf ? leaf.scale[chosen.place] : data.blind;
   symbols.forEach((symbol, t) => {
-    symbol.style.backgroundColor = mixed(leaf ? level(leaf, chosen.place, t) : (data.bits[t] ?? 0) / most);
+    symbol.style.backgroundColor = mixed(
+      leaf ? level(leaf, chosen.place, t) : Math.min(1, (data.bits[t] ?? 0) / most),
+    );
   });
   find("least").textContent = leaf ? signed(-most) : "0";
-  find("most").textContent = leaf ? signed(most) : bits(most);
+  find("most").textContent = leaf ? signed(most) : `${bits(most)} and more`;
   find("ramp").classList.toggle("one-sided", !leaf);
   find("units").hidden = !leaf;
   for (const button of document.querySelectorAll("button[data-leaf]")) {
@@ -80,7 +82,7 @@ function numbers(t) {
   const own = leaves[chosen.leaf];
   const unit = own?.unit[chosen.place];
   const lines = leaves
-    .filter((leaf) => leaf.layer === own?.layer && leaf.unit[chosen.place] === unit)
+    .filter((leaf) => leaf.layer === own?.layer && leaf.unit.length === own.unit.length)
     .map((leaf) => {
       const part = level(leaf, chosen.place, t);
       const most = leaf.scale[chosen.place];

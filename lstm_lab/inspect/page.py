@@ -8,6 +8,7 @@ byte per symbol, of the unit's greatest absolute value on this text.
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -192,6 +193,7 @@ def _lags(influence: np.ndarray) -> Markup:
         axes.plot(lag, middle, color=PAINT[0], marker="o" if lag.size == 1 else None)
         if (middle > 0).any():
             log_axis(axes)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("lag (symbols)")
         axes.set_ylabel("influence (gradient norm)")
 
@@ -222,6 +224,8 @@ def _data(view: View) -> dict[str, Any]:
     share = np.nan_to_num(said.influence / np.where(largest > 0, largest, 1))
     return {
         "bits": [None if np.isnan(bits) else round(float(bits), 2) for bits in said.bits],
+        # What each symbol would cost one who thinks all equally likely.
+        "blind": round(math.log2(view.vocabulary.size), 2),
         "shown": [_alone(view.vocabulary.symbols[kind]) for kind in kinds],
         "ids": which[:T].tolist(),
         "top": which[T:].reshape(said.top.shape).tolist(),

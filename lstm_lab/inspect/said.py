@@ -81,8 +81,7 @@ def say(network: "Architecture", params: Any, ids: np.ndarray) -> Said:
         np.concatenate(part)[:T] for part in zip(*found, strict=True)
     )
     bits = np.concatenate([[np.nan], -log_p[:-1] / math.log(2)])
-    lags = np.arange(LAGS) <= np.arange(T)[:, None]
-    return Said(bits, top, probability, np.where(lags, influence, 0))
+    return Said(bits, top, probability, influence)
 
 
 def _block(

@@ -8,15 +8,13 @@ from dataclasses import dataclass, fields, replace
 from itertools import chain, islice, tee
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import jax
 import numpy as np
 
 from lstm_lab.architecture import Architecture
-from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.config import from_json
-from lstm_lab.errors import CheckpointError, DataError, UsageError
+from lstm_lab.errors import DataError, UsageError
 from lstm_lab.probe.text_sample import reader, write
 from lstm_lab.rundir import RunDirectory
 from lstm_lab.tasks.text import Text
@@ -25,7 +23,7 @@ from lstm_lab.text.sampling import Sampling
 from lstm_lab.text.stops import Until
 from lstm_lab.text.tokenisers import from_json as vocabulary_of
 from lstm_lab.text.vocabulary import Vocabulary
-from lstm_lab.train import Program
+from lstm_lab.trained import Weights, check_seed, trained
 from lstm_lab.trial import Trial
 
 
@@ -80,12 +78,11 @@ class Writer:
         DataError: the run is older than `vocabulary.json`, and its corpus is not the one that was trained on.
     """
 
-    def __init__(self, path: Path, weights: Literal["best", "last"], seed: int) -> None:
+    def __init__(self, path: Path, weights: Weights, seed: int) -> None:
         self.run = RunDirectory(find_run(path))
         trial = self._trial()
         self.task: Text = trial.task  # type: ignore[assignment]  # _trial has seen to it
-        if not 0 <= seed < trial.seeds:
-            raise UsageError(f"of-seed: {seed}: {self.run.path} has seeds 0 to {trial.seeds - 1}")
+        check_seed(self.run, trial, seed)
         self.trial, self.weights, self.seed = trial, weights, seed
 
     def _trial(self) -> Trial:
@@ -179,16 +176,8 @@ class Writer:
         Raises:
             CheckpointError: there is nothing to load.
         """
-        program = Program(self.trial)
-        template = program.template()
-        found = Checkpoints(self.run.checkpoints).latest(
-            {"state": template, "best": template.params}
-        )
-        if found is None:
-            raise CheckpointError(f"{self.run.path}: no checkpoint yet: train it first")
-        arrays = found[1]
-        params = arrays["best"] if self.weights == "best" else program.examined(arrays["state"])
-        return program.network, jax.tree.map(lambda leaf: leaf[self.seed], params)
+        network, params, _ = trained(self.run, self.trial, self.weights, self.seed)
+        return network, params
 
 
 def _until(

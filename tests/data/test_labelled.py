@@ -88,10 +88,13 @@ def test_what_is_not_there_is_named_with_what_to_give(tmp_path: Path) -> None:
         check_labelled(str(tmp_path), tmp_path)
     with pytest.raises(DataError, match="write hub:OWNER/NAME"):
         check_labelled("hub:imdb", tmp_path)
+    with pytest.raises(UsageError, match="two columns are read: leave 'body' out"):
+        check_labelled("hub:lab/toy:train:body", tmp_path)
+    check_labelled("hub:lab/toy:train", tmp_path)
 
 
 def test_a_data_set_of_the_hub_gives_two_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = {"body": ["a\nb", "c"], "label": [1.0, 0.5]}
+    columns: dict[str, list[Any]] = {"body": ["a\nb", "c"], "label": [1.0, 0.5]}
 
     def values(source: hub.Source) -> list[Any]:
         assert (source.repository, source.split) == ("lab/toy", "test")

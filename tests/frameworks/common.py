@@ -42,7 +42,8 @@ def network(cell: Cell, layers: int, merge: Merge | None, seed: int, **model: An
     D, H = sizes(seed)
     value = Model(cell, layers=layers, bidirectional=merge, **model)
     tokens = bool(value.embedding)
-    made = value.build(Widths(D, 2, True, tokens, ""), H, jax.random.key(0))
+    d_out = D if value.tied else 2
+    made = value.build(Widths(D, d_out, True, tokens, ""), H, jax.random.key(0))
     rng = np.random.default_rng(seed)
     random = jax.tree.map(
         lambda p: jnp.asarray(rng.normal(size=p.shape), jnp.float32), nnx.state(made, nnx.Param)

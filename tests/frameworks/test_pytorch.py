@@ -72,16 +72,20 @@ def test_theirs_come_back_with_the_same_outputs(peer: str, bias: bool) -> None:
     np.testing.assert_allclose(outputs(again, x), outputs(theirs, x), rtol=1e-5, atol=1e-6)
 
 
-def test_a_whole_network_computes_the_same_there() -> None:
-    ours = network(LSTM(), 2, None, seed=3, embedding=4)
+@pytest.mark.parametrize("tied", [False, True], ids=["", "tied"])
+def test_a_whole_network_computes_the_same_there(tied: bool) -> None:
+    # A tied output has as many features as the embedding: in torch one layer's units.
+    layers, E = (1, sizes(3)[1]) if tied else (2, 4)
+    ours = network(LSTM(), layers, None, seed=3, embedding=E, tied=tied)
     vocabulary, H = ours.embed.num_embeddings, ours.body.d_out  # type: ignore[union-attr]
+    d_out = vocabulary if tied else 2
 
     class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.embedding = torch.nn.Embedding(vocabulary, 4)
-            self.rnn = torch.nn.LSTM(4, H, 2, batch_first=True)
-            self.head = torch.nn.Linear(H, 2)
+            self.embedding = torch.nn.Embedding(vocabulary, E)
+            self.rnn = torch.nn.LSTM(E, H, layers, batch_first=True)
+            self.head = torch.nn.Linear(H, d_out)
 
         def forward(self, x: Any) -> Any:
             return self.head(self.rnn(self.embedding(x))[0])

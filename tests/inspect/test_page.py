@@ -1,6 +1,7 @@
 """The page: text that stays text, one script and no other, and what a reader sees of it in a browser."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -159,8 +160,10 @@ def test_keys_move_the_place_and_the_text_can_show_surprise(tmp_path: Path) -> N
     seen = browsed(document.replace("</body>", f"<script>{DONE}</script></body>"), tmp_path)
     assert [t for t, style in enumerate(seen.styles) if "here" in style] == [1]
     assert "its surprise 1.5 bits" in seen.words
-    # The greatest surprise on this text is 6.5 bits, at the symbols 6, 13, ...
+    blind = round(math.log2(len(set(TEXT))), 2)
+    assert 1.5 < blind < 6.5
     assert "var(--high) 100%" in seen.styles[6]
-    assert "var(--high) 23%" in seen.styles[1]
+    assert f"var(--high) {round(150 / blind)}%" in seen.styles[1]
+    assert f"{blind:.1f} bits and more" in seen.words
     # Before the second symbol there is nothing two back to lean on.
     assert not any("lean" in style for style in seen.styles)

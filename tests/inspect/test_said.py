@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
-from lstm_lab.cells.lstm import LSTM
 from lstm_lab.inspect import said as module
 from lstm_lab.inspect.said import reach, say
 from lstm_lab.layers.attention import CausalAttention
@@ -20,7 +20,7 @@ from tests.inspect.known import drawn, text
 
 LAGS = 6
 MODELS = [
-    Model(cell=LSTM(), layers=2, embedding=3),
+    Model(cell=Elman(), layers=2, embedding=3),
     Model(cell=CausalAttention(heads=1, context=8)),
 ]
 
