@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lstm_lab.cli import _load
 from lstm_lab.config import from_json, to_json
 from lstm_lab.errors import AbsentError
 from lstm_lab.experiment import Experiment
+from lstm_lab.run_command import load
 from lstm_lab.runner import named
 from lstm_lab.size import Hidden
 
@@ -19,7 +19,7 @@ FILES = sorted((Path(__file__).parents[1] / "experiments").glob("[!_]*.py"))
 
 
 def forms(path: Path) -> list[Experiment]:
-    module = _load(path)
+    module = load(path)
     return [named(getattr(module, n), path) for n in ("experiment", "full") if hasattr(module, n)]
 
 
@@ -31,7 +31,7 @@ def test_there_are_experiments() -> None:
 class TestEveryExperiment:
     def test_it_is_valid_and_says_what_it_is_about(self, path: Path) -> None:
         for heading in ("Claim", "Source", "Command"):
-            assert re.search(rf"^{heading}: \S", _load(path).__doc__ or "", re.MULTILINE), heading
+            assert re.search(rf"^{heading}: \S", load(path).__doc__ or "", re.MULTILINE), heading
         for experiment in forms(path):
             assert isinstance(experiment, Experiment)
             assert experiment.name == path.stem

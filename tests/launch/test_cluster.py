@@ -12,7 +12,6 @@ import pytest
 
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
-from lstm_lab.cli import _launcher, _run_options
 from lstm_lab.errors import LabError, LostError, StorageError, SweepIncomplete, UsageError
 from lstm_lab.experiment import Experiment
 from lstm_lab.launch import cluster
@@ -22,6 +21,7 @@ from lstm_lab.launch.messages import read_request
 from lstm_lab.model import Model
 from lstm_lab.options import RunOptions
 from lstm_lab.progress import Silent
+from lstm_lab.run_command import launcher, run_options
 from lstm_lab.rundir import RunDirectory, holder
 from lstm_lab.runner import run
 from lstm_lab.signals import PatientStop, Stop
@@ -199,7 +199,7 @@ def test_a_patient_stop_outlives_a_second_signal() -> None:
 
 
 def test_resources_are_words_numbers_and_json() -> None:
-    own, rest = _run_options(["--resources", "num_cpus=2", "cluster=local", "--steps", "3"])
+    own, rest = run_options(["--resources", "num_cpus=2", "cluster=local", "--steps", "3"])
     assert rest == ["--steps", "3"]
     assert resources(own.resources) == {"num_cpus": 2, "cluster": "local"}
     assert resources(['setup=["module load x"]', "mem=4=5"]) == {
@@ -212,10 +212,10 @@ def test_resources_are_words_numbers_and_json() -> None:
 
 def test_what_a_cluster_alone_understands_is_refused_here(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="resources: this machine gives what it has"):
-        _launcher(RunOptions(resources=("num_cpus=1",)))
+        launcher(RunOptions(resources=("num_cpus=1",)))
     monkeypatch.setenv("LSTM_LAB_COORDINATOR", "auto")
     with pytest.raises(UsageError, match="one of several processes"):
-        _launcher(RunOptions(launcher="slurm"))
+        launcher(RunOptions(launcher="slurm"))
 
 
 def test_a_package_that_is_absent_is_named_with_its_extra() -> None:
