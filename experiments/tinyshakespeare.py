@@ -25,14 +25,14 @@ experiment = Experiment(
     question="How well does a quarter of an hour on two cores predict Shakespeare?",
     claim="One layer of LSTM loses at most 1.50 nats per character of text it has not seen.",
     source="Karpathy 2015, The unreasonable effectiveness of recurrent neural networks.",
-    models=(Model(LSTM(), embedding=64, input_dropout=0.1, output_dropout=0.3, name="LSTM"),),
+    models=(Model(LSTM(), embedding=64, input_dropout=0.1, output_dropout=0.25, name="LSTM"),),
     tasks=(Text(length=64, validation=0.05),),
     size=Hidden(512),
     optimizer=Optimizer(learning_rate=4e-3, decay="cosine", warmup=100),
-    steps=6_000,
+    steps=4_200,
     batch=32,
     seeds=1,
-    evaluate=Evaluation(every=500, batch=32),
+    evaluate=Evaluation(every=600, batch=32),
     probes=(TextSample(),),
     claims=(
         Claim(
