@@ -5,7 +5,7 @@ it has not seen.
 Source: Karpathy 2015, char-rnn, whose text and split (95 to 5) this is. For comparison, on a 90 to 10 split: 1.47 of a
 transformer of ten million weights (Karpathy 2022, nanoGPT), 1.55 of a minLSTM (Feng et al. 2024), both on a GPU.
 Command: lstm-lab run experiments/tinyshakespeare.py --task.corpus tinyshakespeare.txt   (fifteen minutes on two cores)
-The settings were written down before the first run, and that one stands.
+The settings were written down before the first run, and that one stands: 1.479 after 802 seconds.
 See: nats per character on the last twentieth of the text beside Markov models and xz of the same split.
 """
 
