@@ -268,8 +268,14 @@ def test_a_run_writes_without_its_corpus_but_cannot_tell_what_it_copies(
         assert generate("--prompt", "to ", "--seed", "3") == whole
         words = ["generate", str(written), "--prompt", "to ", "--length", "5", "--novelty"]
         assert "corpus: no file" in refusal(words, 3, capsys)
+        corpus.write_text("not to be\n" * 300)
+        for command in (words, ["inspect", str(written), "--text", "to be"]):
+            assert "put the corpus back" in refusal(command, 3, capsys)
+            opened.cache_clear()
     finally:
-        (tmp_path / "elsewhere.txt").rename(corpus)
+        (tmp_path / "elsewhere.txt").replace(corpus)
+        opened.cache_clear()
+        tokenised.cache_clear()
 
 
 def test_an_exported_run_writes_what_the_run_writes(

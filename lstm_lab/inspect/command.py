@@ -13,7 +13,7 @@ from lstm_lab.inspect.said import LAGS, reach, say
 from lstm_lab.inspect.states import Leaf, states
 from lstm_lab.inspect.tracking import Row, survey
 from lstm_lab.options import InspectOptions
-from lstm_lab.text.writer import Writer
+from lstm_lab.text.writer import Writer, require_data
 
 # Read of the validation part where no text is given.
 SYMBOLS = 1_000
@@ -41,7 +41,8 @@ def inspect(path: Path, options: InspectOptions) -> Iterator[str]:
     """
     text = _text(options)
     writer = Writer(path, options.weights, options.of_seed)
-    vocabulary, data = writer.task.vocabulary(), writer.task.load()
+    require_data(writer.run, writer.task)
+    vocabulary, data = writer.vocabulary, writer.task.load()
     shown = data["validation"][:SYMBOLS] if text is None else vocabulary.encode(text)
     ids = np.asarray(shown, np.int32)
     if len(ids) < 2:

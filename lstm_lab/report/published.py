@@ -64,10 +64,11 @@ def trace(trials: Sequence[Trial], palette: Palette) -> tuple[Markup, Markup] | 
 
     def paint(axes: "Axes") -> None:
         axes.plot(range(1, len(theirs) + 1), theirs, color=INK, linestyle="--", linewidth=1)
-        axes.annotate(published["name"], (len(theirs), theirs[-1]), (0, 5),
+        axes.annotate(published["name"], (len(theirs), theirs[-1]), (0, 12),
                       textcoords="offset points", ha="right")  # fmt: skip
         for model, rows in ours.items():
             band(axes, np.arange(1, rows.shape[1] + 1), rows, palette.style(model))
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("epoch")
         axes.set_ylabel("training loss (nats)")
 

@@ -78,8 +78,8 @@ class NextCharacter(Classification):
 
     @property
     def label(self) -> str:
-        """Such as "Next character pydoc length 40"."""
-        return f"Next character {corpus_name(self.corpus)} length {self.length}"
+        """Such as "Next character pydoc length 40, windows trained on": what it is examined on, too."""
+        return f"Next character {corpus_name(self.corpus)} length {self.length}, windows trained on"
 
     @property
     def solved(self) -> dict[str, float]:
