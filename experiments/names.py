@@ -3,7 +3,7 @@
 Claim: a name's letters say where it is from, its ending above all; reading both ways is right more often than forward.
 Source: Robertson 2017, "Classifying names with a character-level RNN", the data; rows that occur twice count once here.
 Graves and Schmidhuber 2005 on both directions.
-Command: lstm-lab run experiments/names.py --data-dir DIR      (3 to 4 minutes on two cores; DIR has the names)
+Command: lstm-lab run experiments/names.py --data-dir DIR      (two minutes on two cores; DIR has the names)
 See: three LSTMs of equal size, forward, backward and both, beside a logistic regression on runs of one to three
 letters, which sees a name's ends but no order beyond. More than half of the names are Russian, so balanced accuracy,
 the mean over 18 languages, stands beside accuracy. Each tries the same learning rates, chosen on the validation part

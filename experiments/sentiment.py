@@ -3,7 +3,7 @@
 Claim: on real sentences a network that reads both ways is right more often than one that reads forward.
 Source: Graves and Schmidhuber 2005, who found it on speech; that bags of bigrams are hard to beat on short texts, Wang
 and Manning 2012.
-Command: lstm-lab run experiments/sentiment.py --data-dir DIR      (2 to 3 minutes on two cores; DIR has uci_sentiment)
+Command: lstm-lab run experiments/sentiment.py --data-dir DIR      (two minutes on two cores; DIR has uci_sentiment)
 See: five LSTMs of equal size: forward, backward, both, read off their last steps or the maximum over all, beside a
 logistic regression on words and pairs of them. Each tries the same learning rates, chosen on the validation part as
 are the regression's penalty and, alike for all, steps and dropout; the test part is scored once. Other texts:
