@@ -60,7 +60,7 @@ full = replace(
         ),
     ),
     optimizer=Optimizer(learning_rate=2e-3, decay="cosine", warmup=500),
-    steps=20_000,
+    steps=21_000,
     batch=64,
     seeds=6,
 )

@@ -119,8 +119,8 @@ def compare(name: str, directory: Path, whole: Path) -> None:
     assert len(keys) == len(set(keys)) == 4 * TRIALS[name].steps // 5
 
 
-def test_two_kills_change_nothing(tmp_path: Path) -> None:
-    torture("sample", 2, tmp_path / "killed", random.Random(1))
+def test_a_kill_changes_nothing(tmp_path: Path) -> None:
+    torture("sample", 1, tmp_path / "killed", random.Random(1))
     compare("sample", tmp_path / "killed", tmp_path / "whole")
 
 

@@ -78,8 +78,8 @@ class NextCharacter(Classification):
 
     @property
     def label(self) -> str:
-        """Such as "Next character pydoc length 40, windows trained on": what it is examined on, too."""
-        return f"Next character {corpus_name(self.corpus)} length {self.length}, windows trained on"
+        """Such as "Next character pydoc length 40, seen": it is examined on windows that it is trained on."""
+        return f"Next character {corpus_name(self.corpus)} length {self.length}, seen"
 
     @property
     def solved(self) -> dict[str, float]:
