@@ -14,8 +14,8 @@ section II. The derivative of `gates` comes from `jax.vjp`: no cell writes one.
 
 On a CPU the input is projected within the forward loop where that is faster: an input of few features, or a
 reading that will not be differentiated and whose weights stay in a core's cache. There z need not be written for
-all steps and read again, which takes longer than computing it. There too the loops' products of weights that do
-not stay in the cache, and all of the backward loop's, are computed as their transposes (`unroll.turned`).
+all steps and read again, which takes longer than computing it. There too the backward loop reads weights that were
+transposed before it.
 
 With `remat`, time is cut into chunks and only the carry between chunks is kept; each chunk's inner
 quantities are computed again when its gradient is due (T. Chen et al., "Training deep nets with sublinear
@@ -134,14 +134,13 @@ def _forward(
     # JAX's own derivative would sum the input weights' gradient step by step.
     within = loop.adjoint and _project_within(cell, params, steps.x, keep)
     x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
-    recur = _recur(cell, params) if loop.adjoint else partial(cell.recur, params)
     summed = keep and uses(cell, params, carry, steps.x[0]).summed
 
     def step(carry: Carry, inputs: Any) -> tuple[Carry, Any]:
         x, z, mask, restart = inputs
         z = cell.project(params, x) if within else z
         before = carry if restart is None else _hold(restart, start, carry)
-        r = recur(before)
+        r = cell.recur(params, before)
         after, y = cell.gates(params, before, z, r)
         after, y = _hold(mask, (after, y), (before, jnp.zeros_like(y)))
         return after, (y, (before, z + r if summed else r) if keep else None)
@@ -171,29 +170,26 @@ def _project_within(cell: Cell, params: Params, x: Array, keep: bool) -> bool:
     return x.shape[1] >= _FEW_FEATURES and weights <= _CACHED_BYTES
 
 
-def _recur(cell: Cell, params: Params) -> Callable[[Carry], Array]:
-    """`cell.recur` for a loop; weights that leave a core's cache are turned, once, before it."""
-    large = [w.ndim == 2 and w.nbytes >= _CACHED_BYTES for w in jax.tree.leaves(params)]
-    if jax.default_backend() != "cpu" or not any(large):
-        return partial(cell.recur, params)
-    weights, tree = jax.tree.flatten(params)
-
-    def turn(weights: list[Array]) -> list[Array]:
-        return [w.T if is_large else w for w, is_large in zip(weights, large, strict=True)]
-
-    def recur(laid: list[Array], before: Carry) -> Array:
-        return cell.recur(jax.tree.unflatten(tree, turn(laid)), before)
-
-    return partial(turned(recur), lax.optimization_barrier(turn(weights)))
-
-
 def _recur_adjoint(cell: Cell, params: Params) -> Callable[[Carry, Array], Carry]:
-    """The adjoint of `cell.recur` by the carry, for a loop."""
+    """The adjoint of `cell.recur` by the carry, for a loop.
 
-    def adjoint(params: Params, before: Carry, dr: Array) -> Carry:
-        return jax.vjp(partial(cell.recur, params), before)[1](dr)[0]
+    It multiplies by transposed weights, and a CPU takes twice as long where they do not lie so. They are laid
+    down so once, before the loop.
+    """
 
-    return partial(turned(adjoint) if jax.default_backend() == "cpu" else adjoint, params)
+    def transpose(weights: Params) -> Params:
+        return jax.tree.map(lambda w: w.T if w.ndim == 2 else w, weights)
+
+    # Without the barrier the compiler would see two transposes in a row and undo both.
+    laid = jax.tree.map(lax.optimization_barrier, transpose(params))
+
+    def adjoint(before: Carry, dr: Array) -> Carry:
+        # Of a single row, XLA would transpose the weights back at every step.
+        turns = jax.default_backend() == "cpu" and len(dr) > 1
+        recur = partial(cell.recur, transpose(laid) if turns else params)
+        return jax.vjp(recur, before)[1](dr)[0]
+
+    return adjoint
 
 
 def _plain(
@@ -250,9 +246,11 @@ def _bwd(loop: _Loop, given: Any, cotangents: tuple[Carry, Array]) -> tuple[Any,
         not loop.reverse,
     )
     x, kept, dz, dr, d_out = _all_steps((steps.x, kept, dz, dr, d_out))
-    d_params, dx = jax.vjp(cell.project, params, x)[1](dz)
-    dr = dz if dr is None else dr
-    parts = [d_params, jax.vjp(lambda p: cell.recur(p, kept.before), params)[1](dr)[0]]
+    dx = jax.vjp(partial(cell.project, params), x)[1](dz)[0]
+    parts = [
+        _weight_gradient(lambda p: cell.project(p, x), params, dz),
+        _weight_gradient(lambda p: cell.recur(p, kept.before), params, dz if dr is None else dr),
+    ]
     if own:
         z, r = read(params, x, kept)
         parts.append(jax.vjp(lambda p: cell.gates(p, kept.before, z, r), params)[1](d_out)[0])
@@ -261,6 +259,15 @@ def _bwd(loop: _Loop, given: Any, cotangents: tuple[Carry, Array]) -> tuple[Any,
 
 
 _with_adjoint.defvjp(_fwd, _bwd)
+
+
+def _weight_gradient(read: Callable[[Params], Array], params: Params, adjoint: Array) -> Params:
+    """The gradient of `read` by the parameters, its products turned.
+
+    JAX forms dzᵀ x and transposes it. A CPU computes xᵀ dz in half the time, and where the batch is parted over
+    devices XLA does not see that the one is the other: it sums over the devices in between.
+    """
+    return turned(lambda adjoint: jax.vjp(read, params)[1](adjoint)[0])(adjoint)
 
 
 def _all_steps(tree: Any) -> Any:

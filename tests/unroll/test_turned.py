@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import pytest
 from jax import Array
 
-from lstm_lab.cells.lstm import LSTM
-from lstm_lab.unroll import Sequential, unroll
 from lstm_lab.unroll.turned import turned
 
 Function = Callable[..., Any]
@@ -50,17 +48,3 @@ def test_a_turned_product_has_its_operands_exchanged() -> None:
 
     assert shapes(FUNCTIONS["product"]) == [(3, 4)]
     assert shapes(turned(FUNCTIONS["product"])) == [(4, 3)]
-
-
-def test_weights_beyond_the_cache_are_read_turned_and_right() -> None:
-    cell = LSTM()
-    params = cell.init(jax.random.key(0), 3, 264)  # a recurrent matrix of more than 1 MiB
-    x = _draw(2, 4, 3)
-
-    def measured(schedule: Sequential) -> Any:
-        def loss(params: Any, x: Array) -> Array:
-            return jnp.sum(unroll(cell, params, x, schedule=schedule)[1] ** 2)
-
-        return jax.jit(jax.value_and_grad(loss, (0, 1)))(params, x)
-
-    assert _close(measured(Sequential()), measured(Sequential(adjoint=False)))

@@ -10,6 +10,7 @@ import re
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.unroll import unroll
@@ -29,11 +30,11 @@ B, T, D, H = 3, 41, 17, 5
 
 @pytest.fixture(scope="module")
 def compiled() -> str:
-    return training_step(H)
+    return training_step(B)
 
 
-def training_step(H: int) -> str:
-    """An LSTM's training step with H units, as optimised HLO."""
+def training_step(B: int, place: NamedSharding | None = None) -> str:
+    """An LSTM's training step with B rows, laid in some place, as optimised HLO."""
     cell = LSTM()
     params = cell.init(jax.random.key(0), D, H)
 
@@ -41,7 +42,8 @@ def training_step(H: int) -> str:
         return jnp.sum(unroll(cell, params, x)[1] ** 2)
 
     step = jax.jit(jax.value_and_grad(loss, (0, 1)))
-    return str(step.lower(params, jnp.ones((B, T, D))).compile(AS_USERS).as_text())
+    x = jax.device_put(jnp.ones((B, T, D)), place)
+    return str(step.lower(params, x).compile(AS_USERS).as_text())
 
 
 def computations(text: str) -> dict[str, list[str]]:
@@ -78,8 +80,15 @@ def shapes(lines: list[str], operation: str) -> list[str]:
 def test_each_loop_has_one_matrix_product_of_one_step(compiled: str) -> None:
     forward, backward = loop_bodies(compiled)
     assert shapes(forward, "dot") == [f"f32[{B},{4 * H}]"]
-    # The adjoint's is computed as its transpose: see `unroll.turned`.
-    assert shapes(backward, "dot") == [f"f32[{H},{B}]"]
+    assert shapes(backward, "dot") == [f"f32[{B},{H}]"]
+
+
+def test_both_loops_read_weights_row_by_row(compiled: str) -> None:
+    for body in loop_bodies(compiled):
+        (product,) = [line for line in body if " dot(" in line]
+        assert "lhs_contracting_dims={1}, rhs_contracting_dims={0}" in product
+        moved = shapes(body, "copy") + shapes(body, "transpose")
+        assert not {f"f32[{H},{4 * H}]", f"f32[{4 * H},{H}]"} & set(moved)
 
 
 def test_no_loop_copies_a_whole_sequence(compiled: str) -> None:
@@ -122,15 +131,10 @@ def test_what_gates_reads_is_written_once(compiled: str) -> None:
     assert written.count(f"f32[{T},{B},{H}]") == 3
 
 
-def test_weights_beyond_the_cache_are_turned_before_the_loop() -> None:
-    H = 264  # U is of more than 1 MiB
-    forward, backward = loop_bodies(training_step(H))
-    assert shapes(forward, "dot") == [f"f32[{4 * H},{B}]"]
-    assert shapes(backward, "dot") == [f"f32[{H},{B}]"]
-    moved = [
-        shape
-        for body in (forward, backward)
-        for op in ("copy", "transpose")
-        for shape in shapes(body, op)
-    ]
-    assert not {f"f32[{H},{4 * H}]", f"f32[{4 * H},{H}]"} & set(moved)
+def test_weight_gradients_are_formed_as_the_weights_lie_where_devices_share_a_batch() -> None:
+    mesh = jax.make_mesh((2,), ("batch",), (AxisType.Auto,))
+    with jax.set_mesh(mesh):
+        text = training_step(2 * B, NamedSharding(mesh, PartitionSpec("batch")))
+    got = [shape.removeprefix("f32") for shape in shapes(text.splitlines(), "dot")]
+    assert {f"[{D},{4 * H}]", f"[{H},{4 * H}]"} <= set(got)
+    assert not {f"[{4 * H},{D}]", f"[{4 * H},{H}]"} & set(got)
