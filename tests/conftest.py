@@ -29,7 +29,10 @@ import pytest
 from hypothesis import settings
 
 from lstm_lab import compiled
+from lstm_lab.devices import compile_small_loops_whole
 
+# As every command does; here, so that no test changes what those after it run under.
+compile_small_loops_whole()
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from lstm_lab.devices import SeedAxis
+from lstm_lab.devices import SeedAxis, compile_small_loops_whole
 from lstm_lab.errors import UsageError
 from lstm_lab.processes import join
 from lstm_lab.rundir import Onlooker, RunDirectory, read_metrics
@@ -167,3 +167,47 @@ def test_an_onlooker_writes_nothing(tmp_path: Path) -> None:
             assert other.metrics.offset == 0
             assert other.read("config.json") == {}
         assert {file: file.read_bytes() for file in path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("", []), ("--a=1", ["--a=1"]), ("--xla_backend_extra_options=b=2", None)]
+)
+def test_flags_that_are_given_stay(
+    given: str, kept: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", given)
+    for _ in range(2):
+        compile_small_loops_whole()
+        *before, last = os.environ["XLA_FLAGS"].split()
+        if kept is None:
+            assert (before, last) == ([], given)
+        else:
+            assert before == kept
+            assert "small_while_loop" in last
+
+
+WHOLE = """
+import jax
+from lstm_lab.devices import use_all_cores
+use_all_cores()
+from lstm_lab.cells.lstm import LSTM
+from lstm_lab.unroll import unroll
+cell = LSTM()
+params = cell.init(jax.random.key(0), 2, 8)
+for rows in (1, 2):
+    run = jax.jit(lambda x: unroll(cell, params, x)[1])
+    text = run.lower(jax.numpy.ones((rows, 50, 2))).compile().as_text()
+    print(rows, sum(" call(" in line for line in text.splitlines()))
+"""
+
+
+def test_a_loop_of_one_row_is_one_kernel() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", WHOLE],
+        env={**environment, **OPTIMISED, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["1", "1", "2", "0"]
