@@ -16,11 +16,13 @@ cells share one compiled program, and it *is* its own configuration.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.ad_checkpoint import checkpoint_name
 
 from lstm_lab.errors import UsageError
 
@@ -149,6 +151,18 @@ class LinearCell(Cell):
         return carry, self.emit(params, carry, z)
 
 
+KEPT = "kept"
+
+
+def kept(a: Array) -> Array:
+    """Mark what the gradient should find again instead of computing it again: what is dear and not large.
+
+    Of a step, a schedule keeps for the gradient what is marked; what is not, it computes again from that and from
+    what `gates` was given. `squash` marks its `tanh`.
+    """
+    return checkpoint_name(a, KEPT)
+
+
 def squash(a: Array, kinds: Sequence[str]) -> list[Array]:
     """Apply each gate's sigmoid or tanh to its block of a fused pre-activation, with a single `tanh`.
 
@@ -162,13 +176,41 @@ def squash(a: Array, kinds: Sequence[str]) -> list[Array]:
     Returns:
         One array `[..., H]` per block.
     """
-    width = a.shape[-1] // len(kinds)
+    return _squash(tuple(kinds), a)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _squash(kinds: tuple[str, ...], a: Array) -> list[Array]:
+    return _blocks(kinds, _tanh(kinds, a))
+
+
+@_squash.defjvp
+def _squash_jvp(
+    kinds: tuple[str, ...], primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[list[Array], list[Array]]:
+    """σ' = σ (1 - σ) and tanh' = 1 - tanh², block by block: the gradient needs the blocks alone."""
+    blocks = _blocks(kinds, kept(_tanh(kinds, *primals)))
+    slopes = [
+        block * (1 - block) if kind == "sigmoid" else 1 - block * block
+        for block, kind in zip(blocks, kinds, strict=True)
+    ]
+    changes = jnp.split(tangents[0], len(kinds), axis=-1)
+    return blocks, [slope * change for slope, change in zip(slopes, changes, strict=True)]
+
+
+def _tanh(kinds: tuple[str, ...], a: Array) -> Array:
+    """The one tanh, whose sigmoid blocks are still 2 σ - 1."""
+    if "sigmoid" not in kinds:
+        return jnp.tanh(a)
     halves = [0.5 if kind == "sigmoid" else 1.0 for kind in kinds]
-    scale = jnp.repeat(jnp.array(halves, a.dtype), width)
-    blocks = jnp.split(jnp.tanh(a * scale), len(kinds), axis=-1)
+    scale = jnp.repeat(jnp.array(halves, a.dtype), a.shape[-1] // len(kinds))
+    return jnp.tanh(a * scale)
+
+
+def _blocks(kinds: tuple[str, ...], t: Array) -> list[Array]:
     return [
         0.5 * block + 0.5 if kind == "sigmoid" else block
-        for block, kind in zip(blocks, kinds, strict=True)
+        for block, kind in zip(jnp.split(t, len(kinds), axis=-1), kinds, strict=True)
     ]
 
 

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from lstm_lab.cells.base import Cell, check_sizes
+from lstm_lab.cells.base import Cell, check_sizes, squash
 from lstm_lab.cells.initial import Identity, Normal, Uniform, Weights, unlike_torch
 
 
@@ -77,7 +77,7 @@ class Elman(Cell):
         a = z + r
         match self.activation:
             case "tanh":
-                h = jnp.tanh(a)
+                (h,) = squash(a, ("tanh",))
             case "relu":
                 h = jax.nn.relu(a)
             case "linear":

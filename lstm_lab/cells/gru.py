@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from lstm_lab.cells.base import Cell, check_sizes, squash
+from lstm_lab.cells.base import Cell, check_sizes, kept, squash
 from lstm_lab.cells.initial import Uniform, Weights, unlike_torch
 
 
@@ -83,10 +83,11 @@ class GRU(Cell):
         H = params.U.shape[0]
         z_gates, z_n = jnp.split(z, (2 * H,), axis=-1)
         r_gates, r_n = jnp.split(r, (2 * H,), axis=-1)
+        r_n = kept(r_n)
         reset, update = squash(z_gates + r_gates, ("sigmoid", "sigmoid"))
         before = params.c_n is None
         past = (reset * carry.h) @ params.U[:, 2 * H :] if before else reset * r_n
-        n = jnp.tanh(z_n + past)
+        (n,) = squash(z_n + past, ("tanh",))
         h = (1 - update) * n + update * carry.h
         return GRUCarry(h), h
 

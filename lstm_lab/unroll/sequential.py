@@ -7,15 +7,18 @@ backward loop: T small products and a carried `[H, G]` sum. Here the backward lo
     (λ_{t-1}, dz_t, dr_t) = (∂gates/∂(carry, z, r))ᵀ (λ_t, dy_t),      λ_{t-1} += (∂recur/∂carry)ᵀ dr_t
 
 and emits dz and dr. The parameters get their gradient afterwards from all steps at once: `project` and
-`recur` are affine, so one product `[D, T·B] × [T·B, G]` and one `[H, T·B] × [T·B, R]` finish the work, and
-`gates` is differentiated for all steps together when its equations hold parameters of their own. The
-adjoint method is Pontryagin's; for recurrent nets see P. J. Werbos, "Backpropagation through time" (1990),
-section II. The derivative of `gates` comes from `jax.vjp`: no cell writes one.
+`recur` are affine, so a product `[D, T·B] × [T·B, G]` and one `[H, T·B] × [T·B, R]` finish the work, joined into
+one where dz is dr (`joined.py`); and `gates` is differentiated for all steps together when its equations hold
+parameters of their own. The adjoint method is Pontryagin's; for recurrent nets see P. J. Werbos, "Backpropagation
+through time" (1990), section II. The derivative of `gates` comes from `jax.vjp`: no cell writes one
+(`derivative.py`).
 
-On a CPU the input is projected within the forward loop where that is faster: an input of few features, or a
-reading that will not be differentiated and whose weights stay in a core's cache. There z need not be written for
-all steps and read again, which takes longer than computing it. There too the backward loop reads weights that were
-transposed before it.
+Memory is what long sequences wait for. So there is one array `[T, B, G]`: it holds z first, each step writes over
+it what its gradient needs, and on the way back dz is written over that (`in_place.py`).
+
+On a CPU a reading that will not be differentiated projects its input within the loop, where the weights stay in a
+core's cache: z need not be written for all steps and read again. There too the backward loop reads weights that
+were transposed before it.
 
 With `remat`, time is cut into chunks and only the carry between chunks is kept; each chunk's inner
 quantities are computed again when its gradient is due (T. Chen et al., "Training deep nets with sublinear
@@ -25,6 +28,7 @@ memory cost", 2016). Chunks of about √T steps need the least memory.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -34,7 +38,9 @@ from jax import Array, lax
 from lstm_lab.cells.base import Carry, Cell, Params
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll.base import Schedule, Steps, over
-from lstm_lab.unroll.turned import turned
+from lstm_lab.unroll.derivative import differentiate, gates, plan
+from lstm_lab.unroll.in_place import Step, scan_in_place
+from lstm_lab.unroll.joined import joined
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Sequential(Schedule):
     def run(
         self, cell: Cell, params: Params, carry: Carry, start: Carry, steps: Steps, reverse: bool
     ) -> tuple[Carry, Array]:
-        run = _with_adjoint if self.adjoint else _plain
+        run = _with_adjoint if self.adjoint else _forward
         chunk = partial(run, _Loop(cell, self.unroll, reverse, self.adjoint))
         if not 0 < self.remat < len(steps.x):
             return chunk(params, carry, start, steps)
@@ -99,8 +105,12 @@ class _Loop:
     reverse: bool
     adjoint: bool
 
-    def scan(self, step: Any, init: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
-        return lax.scan(step, init, inputs, reverse=reverse, unroll=self.unroll)
+    def scan(
+        self, step: Step, consts: Any, carry: Any, rows: Any, inputs: Any, back: bool = False
+    ) -> tuple[Any, Any, Any]:
+        """`scan_in_place`, in reading order, or back."""
+        reverse = self.reverse is not back
+        return scan_in_place(step, consts, carry, rows, inputs, reverse=reverse, unroll=self.unroll)
 
 
 def _hold(mask: Array | None, new: Any, old: Any) -> Any:
@@ -115,97 +125,102 @@ def _zeros(tree: Any) -> Any:
 
 
 class _Kept(NamedTuple):
-    """What the gradient needs of every step: the carry before it, and what `gates` read, `[T, B, ...]`.
-
-    Where `gates` reads z and r as their sum alone, `r` holds the sum. There, and where z is computed again from
-    the input, `z` is None.
-    """
+    """What the gradient needs of every step: the carry before it, `[T, B, ...]`, and the numbers of `Plan.lay`."""
 
     before: Carry
-    z: Array | None
-    r: Array
+    place: Array | None
+    rest: list[Array]
 
 
 def _forward(
-    loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps, keep: bool
-) -> tuple[Carry, Array, Any]:
-    """Run the loop; with `keep`, also return what its gradient needs."""
+    loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
+) -> tuple[Carry, Array]:
+    """Run the loop and keep nothing."""
     cell = loop.cell
     # JAX's own derivative would sum the input weights' gradient step by step.
-    within = loop.adjoint and _project_within(cell, params, steps.x, keep)
+    within = loop.adjoint and _project_within(cell, params, steps.x)
     x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
-    summed = keep and uses(cell, params, carry, steps.x[0]).summed
 
-    def step(carry: Carry, inputs: Any) -> tuple[Carry, Any]:
+    def step(carry: Carry, inputs: Any) -> tuple[Carry, Array]:
         x, z, mask, restart = inputs
         z = cell.project(params, x) if within else z
         before = carry if restart is None else _hold(restart, start, carry)
-        r = cell.recur(params, before)
-        after, y = cell.gates(params, before, z, r)
-        after, y = _hold(mask, (after, y), (before, jnp.zeros_like(y)))
-        return after, (y, (before, z + r if summed else r) if keep else None)
+        after, y = cell.gates(params, before, z, cell.recur(params, before))
+        return _hold(mask, (after, y), (before, jnp.zeros_like(y)))
 
-    final, (y, kept) = loop.scan(step, carry, (x, z, steps.mask, steps.restart), loop.reverse)
-    if not keep:
-        return final, y, None
-    before, r = kept
-    return final, y, _Kept(before, None if summed else z, r)
+    inputs = (x, z, steps.mask, steps.restart)
+    return lax.scan(step, carry, inputs, reverse=loop.reverse, unroll=loop.unroll)
 
 
-# Features of an input that a differentiated reading projects within its loop; bytes of weights that a plain one does.
-_FEW_FEATURES = 16
+def _forward_keeping(
+    loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
+) -> tuple[Carry, Array, _Kept]:
+    """Run the loop, and keep what its gradient needs: in the place of z, if it fits there."""
+    cell = loop.cell
+    how = plan(cell, params, carry, steps.x[0])
+    z = cell.project(params, steps.x)
+    rows, beside = (z, None) if how.placed else (None, z)
+
+    def step(consts: Any, carry: Carry, row: Any, inputs: Any) -> tuple[Any, Any, Any]:
+        params, start = consts
+        z, mask, restart = inputs
+        z = row if z is None else z
+        before = carry if restart is None else _hold(restart, start, carry)
+        done = differentiate(cell, how, params, before, z, cell.recur(params, before))
+        place, rest = how.lay(done.numbers)
+        after, y = _hold(mask, (done.after, done.y), (before, jnp.zeros_like(done.y)))
+        return after, place, (y, before, rest)
+
+    inputs = (beside, steps.mask, steps.restart)
+    final, place, (y, before, rest) = loop.scan(step, (params, start), carry, rows, inputs)
+    return final, y, _Kept(before, place, rest)
+
+
+# Bytes of input weights that a core's cache holds beside the rest; fewer rows than these make poor products.
 _CACHED_BYTES = 2**20
+_FEW_ROWS = 16
 
 
-def _project_within(cell: Cell, params: Params, x: Array, keep: bool) -> bool:
-    """Whether to project `x [T, B, D]` step by step, by what was measured on a CPU; elsewhere all at once."""
+def _project_within(cell: Cell, params: Params, x: Array) -> bool:
+    """Whether a reading that keeps nothing projects `x [T, B, D]` step by step, by what was measured on a CPU."""
     if jax.default_backend() != "cpu":
         return False
-    features = x.shape[-1]
-    if keep:
-        return features <= _FEW_FEATURES
-    # Few rows make poor products: those are better off all at once.
     z = jax.eval_shape(cell.project, params, x[0])
-    weights = features * z.shape[-1] * z.dtype.itemsize
-    return x.shape[1] >= _FEW_FEATURES and weights <= _CACHED_BYTES
+    weights = x.shape[-1] * z.shape[-1] * z.dtype.itemsize
+    return x.shape[1] >= _FEW_ROWS and weights <= _CACHED_BYTES
 
 
-def _recur_adjoint(cell: Cell, params: Params) -> Callable[[Carry, Array], Carry]:
-    """The adjoint of `cell.recur` by the carry, for a loop.
+def _transposed(weights: Params) -> Params:
+    return jax.tree.map(lambda w: w.T if w.ndim == 2 else w, weights)
 
-    It multiplies by transposed weights, and a CPU takes twice as long where they do not lie so. They are laid
-    down so once, before the loop.
+
+def _laid_for_adjoint(params: Params, batch: int) -> Params | None:
+    """The weights as the loop backward multiplies by them, transposed; None where it does better without.
+
+    A CPU takes twice as long to multiply by weights that do not lie so; of a single row, XLA would transpose them
+    back at every step.
     """
-
-    def transpose(weights: Params) -> Params:
-        return jax.tree.map(lambda w: w.T if w.ndim == 2 else w, weights)
-
+    if jax.default_backend() != "cpu" or batch == 1:
+        return None
     # Without the barrier the compiler would see two transposes in a row and undo both.
-    laid = jax.tree.map(lax.optimization_barrier, transpose(params))
-
-    def adjoint(before: Carry, dr: Array) -> Carry:
-        # Of a single row, XLA would transpose the weights back at every step.
-        turns = jax.default_backend() == "cpu" and len(dr) > 1
-        recur = partial(cell.recur, transpose(laid) if turns else params)
-        return jax.vjp(recur, before)[1](dr)[0]
-
-    return adjoint
+    return jax.tree.map(lax.optimization_barrier, _transposed(params))
 
 
-def _plain(
-    loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
-) -> tuple[Carry, Array]:
-    final, y, _ = _forward(loop, params, carry, start, steps, keep=False)
-    return final, y
+def _recur_adjoint(
+    cell: Cell, params: Params, laid: Params | None, before: Carry, dr: Array
+) -> Carry:
+    """The adjoint of `cell.recur` by the carry."""
+    recur = partial(cell.recur, params if laid is None else _transposed(laid))
+    return jax.vjp(recur, before)[1](dr)[0]
 
 
-_with_adjoint = jax.custom_vjp(_plain, nondiff_argnums=(0,))
+_with_adjoint = jax.custom_vjp(_forward, nondiff_argnums=(0,))
 
 
 def _fwd(
     loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
 ) -> tuple[tuple[Carry, Array], Any]:
-    final, y, kept = _forward(loop, params, carry, start, steps, keep=True)
+    final, y, kept = _forward_keeping(loop, params, carry, start, steps)
     return (final, y), (params, start, steps, kept)
 
 
@@ -213,116 +228,104 @@ def _bwd(loop: _Loop, given: Any, cotangents: tuple[Carry, Array]) -> tuple[Any,
     params, start, steps, kept = given
     d_final, dy = cotangents
     cell = loop.cell
-    own, summed = uses(cell, params, start, steps.x[0])
-    recur_adjoint = _recur_adjoint(cell, params)
+    how = plan(cell, params, start, steps.x[0])
+    laid = _laid_for_adjoint(params, steps.x.shape[1])
+    # Where the parameters' own part of gates' derivative is yet to come, what was read must stay.
+    rows, beside = (None, kept.place) if how.own else (kept.place, None)
 
-    def read(params: Params, x: Array, kept: _Kept) -> tuple[Array, Array]:
-        """What `gates` read, of one step or all."""
-        if summed:
-            return kept.r, jnp.zeros_like(kept.r)
-        return cell.project(params, x) if kept.z is None else kept.z, kept.r
-
-    def step(adjoint: tuple[Carry, Carry], inputs: Any) -> tuple[tuple[Carry, Carry], Any]:
+    def step(consts: Any, adjoint: Any, row: Any, inputs: Any) -> tuple[Any, Any, Any]:
+        params, laid = consts
         d_after, d_start = adjoint
-        x, kept, mask, restart, dy = inputs
+        before, beside, rest, mask, restart, dy = inputs
         held = _zeros(d_after) if mask is None else _hold(mask, _zeros(d_after), d_after)
         d_after, dy = _hold(mask, (d_after, dy), (_zeros(d_after), jnp.zeros_like(dy)))
-        _, gates_vjp = jax.vjp(partial(cell.gates, params), kept.before, *read(params, x, kept))
-        d_before, dz, dr = gates_vjp((d_after, dy))
-        dr = dz if summed else dr
-        through = recur_adjoint(kept.before, dr)
+        # Done again for the form of its derivative alone: the numbers are those that were kept.
+        done = differentiate(cell, how, params, before, *_zeros((how.z, how.r)))
+        numbers = how.take(row if beside is None else beside, rest)
+        d_before, dz, dr = done.pull(numbers)((d_after, dy))
+        through = _recur_adjoint(cell, params, laid, before, dr)
         d_before = jax.tree.map(lambda *parts: sum(parts), d_before, through, held)
         if restart is not None:
             taken = _hold(restart, d_before, _zeros(d_before))
             d_start = jax.tree.map(jnp.add, d_start, taken)
             d_before = _hold(restart, _zeros(d_before), d_before)
         # Where gates adds z and r, their adjoints are one array: it is written once.
-        return (d_before, d_start), (dz, None if dr is dz else dr, (d_after, dy) if own else None)
+        apart = None if dr is dz else dr
+        return (d_before, d_start), dz, (apart, (d_after, dy) if how.own else None)
 
-    (d_carry, d_start), (dz, dr, d_out) = loop.scan(
+    (d_carry, d_start), dz, (dr, d_out) = loop.scan(
         step,
+        (params, laid),
         (d_final, _zeros(start)),
-        (steps.x, kept, steps.mask, steps.restart, dy),
-        not loop.reverse,
+        rows,
+        (kept.before, beside, kept.rest, steps.mask, steps.restart, dy),
+        back=True,
     )
     x, kept, dz, dr, d_out = _all_steps((steps.x, kept, dz, dr, d_out))
     dx = jax.vjp(partial(cell.project, params), x)[1](dz)[0]
-    parts = [
-        _weight_gradient(lambda p: cell.project(p, x), params, dz),
-        _weight_gradient(lambda p: cell.recur(p, kept.before), params, dz if dr is None else dr),
-    ]
-    if own:
-        z, r = read(params, x, kept)
-        parts.append(jax.vjp(lambda p: cell.gates(p, kept.before, z, r), params)[1](d_out)[0])
-    d_params = jax.tree.map(lambda *leaves: sum(leaves), *parts)
+    d_params = _weight_gradient(cell, params, x, kept.before, dz, dr)
+    if how.own:
+        read = how.take(kept.place, kept.rest)
+        own = jax.vjp(lambda p: gates(cell, p, kept.before, *read), params)[1](d_out)[0]
+        d_params = jax.tree.map(jnp.add, d_params, own)
     return d_params, d_carry, d_start, Steps(_step_by_step(dx, *steps.x.shape[:2]), None, None)
 
 
 _with_adjoint.defvjp(_fwd, _bwd)
 
 
-def _weight_gradient(read: Callable[[Params], Array], params: Params, adjoint: Array) -> Params:
-    """The gradient of `read` by the parameters, its products turned.
+def _weight_gradient(
+    cell: Cell, params: Params, x: Array, before: Carry, dz: Array, dr: Array | None
+) -> Params:
+    """The gradient of `project` and `recur` by the parameters, of all steps at once; `dr` is None where it is dz.
 
     JAX forms dzᵀ x and transposes it. A CPU computes xᵀ dz in half the time, and where the batch is parted over
-    devices XLA does not see that the one is the other: it sums over the devices in between.
+    devices XLA does not see that the one is the other: it sums over the devices in between. Nor does it read dz
+    once for all of them.
     """
-    return turned(lambda adjoint: jax.vjp(read, params)[1](adjoint)[0])(adjoint)
+
+    def of_one_part(x: Array, before: Carry, dz: Array, dr: Array | None) -> Params:
+        def pulled(read: Callable[[Params], Array], adjoint: Array) -> Params:
+            return joined(lambda adjoint: jax.vjp(read, params)[1](adjoint)[0])(adjoint)
+
+        if dr is None:
+            return pulled(lambda p: cell.project(p, x) + cell.recur(p, before), dz)
+        project = pulled(lambda p: cell.project(p, x), dz)
+        recur = pulled(lambda p: cell.recur(p, before), dr)
+        return jax.tree.map(jnp.add, project, recur)
+
+    if dz.ndim == 2:
+        return of_one_part(x, before, dz, dr)
+    parts = jax.vmap(of_one_part)(x, before, dz, dr)
+    return jax.tree.map(lambda a: jnp.sum(a, axis=0), parts)
 
 
 def _all_steps(tree: Any) -> Any:
     """Make time and batch one axis, `[T, B, ...]` to `[T·B, ...]`.
 
     XLA's CPU compiler contracts over one axis as it lies; over two it first turns the arrays round, which takes
-    longer than the product. Where XLA parts the batch over a mesh, the batch comes first, for it could not part
-    the one axis otherwise; that costs a copy, but of whole rows.
+    longer than the product. Where XLA parts the batch over n devices, that axis would lie across them all: there it
+    is `[n, T·B/n, ...]`, each device's own steps.
     """
+    return jax.tree.map(lambda a: _cut(a, _parts(a.shape[1])), tree)
 
-    def flat(a: Array) -> Array:
-        a = jnp.swapaxes(a, 0, 1) if _parted_by_xla() else a
-        return a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
 
-    return jax.tree.map(flat, tree)
+def _cut(a: Array, n: int) -> Array:
+    T, B, *rest = a.shape
+    if n == 1:
+        return a.reshape(T * B, *rest)
+    return jnp.swapaxes(a.reshape(T, n, B // n, *rest), 0, 1).reshape(n, T * B // n, *rest)
 
 
 def _step_by_step(a: Array, T: int, B: int) -> Array:
     """Undo `_all_steps`."""
-    if _parted_by_xla():
-        return jnp.swapaxes(a.reshape(B, T, *a.shape[1:]), 0, 1)
-    return a.reshape(T, B, *a.shape[1:])
+    n = _parts(B)
+    rest = a.shape[1:] if n == 1 else a.shape[2:]
+    return jnp.swapaxes(a.reshape(n, T, B // n, *rest), 0, 1).reshape(T, B, *rest)
 
 
-def _parted_by_xla() -> bool:
-    """Whether the mesh in context has axes that no `shard_map` has made its own."""
+def _parts(batch: int) -> int:
+    """Into how many parts XLA cuts a batch: by the mesh in context, but for axes that a `shard_map` made its own."""
     mesh = jax.sharding.get_abstract_mesh()
-    return any(mesh.shape[name] > 1 for name in (*mesh.auto_axes, *mesh.explicit_axes))
-
-
-class Uses(NamedTuple):
-    """What a cell's `gates` reads.
-
-    Attributes:
-        own: whether it reads parameters, as layer norms, peepholes and inner products do.
-        summed: whether it reads z and r as z + r and not otherwise.
-    """
-
-    own: bool
-    summed: bool
-
-
-def uses(cell: Cell, params: Params, carry: Carry, x: Array) -> Uses:
-    """Ask a trace of one step, at a carry with leaves `[B, ...]` and inputs `[B, D]`, what `gates` reads."""
-    z = jax.eval_shape(cell.project, params, x)
-    r = jax.eval_shape(cell.recur, params, carry)
-    jaxpr = jax.make_jaxpr(cell.gates)(params, carry, z, r).jaxpr
-    *_, z_in, r_in = jaxpr.invars
-    weights = jaxpr.invars[: len(jax.tree.leaves(params))]
-
-    def users(*variables: Any) -> list[Any]:
-        return [e for e in jaxpr.eqns if any(v is w for v in e.invars for w in variables)]
-
-    (reader, *others) = users(z_in, r_in) or [None]
-    adds = reader is not None and reader.primitive is lax.add_p
-    adds = adds and {*map(id, reader.invars)} == {id(z_in), id(r_in)}
-    returned = any(v is z_in or v is r_in for v in jaxpr.outvars)
-    return Uses(own=bool(users(*weights)), summed=adds and not others and not returned)
+    n = prod(mesh.shape[name] for name in (*mesh.auto_axes, *mesh.explicit_axes))
+    return n if batch % n == 0 else 1

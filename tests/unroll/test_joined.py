@@ -1,4 +1,4 @@
-"""Products computed as their transposes are the products."""
+"""What is computed of an array's columns by products and sums is the same in one product, which reads them once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
-from jax import Array
+from jax import Array, lax
 
-from lstm_lab.unroll.turned import turned
-
-Function = Callable[..., Any]
+from lstm_lab.unroll.joined import joined
 
 
 def _close(got: Any, wanted: Any) -> bool:
@@ -22,29 +20,44 @@ def _draw(*shape: int) -> Array:
     return jax.random.normal(jax.random.key(sum(shape)), shape)
 
 
-A, B = _draw(3, 5), _draw(5, 4)
+A, B, C, DZ = _draw(7, 2), _draw(7, 3), _draw(5, 2), _draw(7, 5)
 
-FUNCTIONS: dict[str, Function] = {
-    "product": lambda a, b: a @ b,
-    "of a transpose": lambda a, b: b.T @ a.T,
-    "within other work": lambda a, b: (jnp.tanh(a) @ b + 1, jnp.pad(a @ b, (0, 2))),
-    "its own argument": lambda a, b: (a, a @ b),
-    "vector": lambda a, b: a[0] @ b,
-    "batch": lambda a, b: jnp.stack([a, a]) @ b,
+
+def across(left: Array, right: Array) -> Array:
+    """leftᵀ right, as derivatives have it."""
+    return lax.dot_general(left, right, (((0,), (0,)), ((), ())))
+
+
+# A function of dz, and how many products are left of it.
+FUNCTIONS: dict[str, tuple[Callable[[Array], Any], int]] = {
+    "a product": (lambda dz: across(dz, A), 1),
+    "turned": (lambda dz: across(A, dz), 1),
+    "two and a sum": (lambda dz: (across(A, dz), jnp.sum(dz, 0), across(dz, B)), 1),
+    "two sums": (lambda dz: (across(A, dz), jnp.sum(dz, 0), jnp.sum(dz, 0)), 1),
+    "a sum alone": (lambda dz: jnp.sum(dz, 0), 0),
+    "within other work": (lambda dz: jnp.pad(jnp.tanh(across(A, dz).T) + 1, (0, 2)), 1),
+    "the argument itself": (lambda dz: (dz, across(A, dz)), 1),
+    "along its rows too": (lambda dz: (dz @ C, across(A, dz), across(B, dz)), 2),
+    "by what was made of it": (lambda dz: across(jnp.tanh(dz), dz), 1),
+    "by itself": (lambda dz: across(dz, dz), 1),
+    "summed along its rows": (lambda dz: (jnp.sum(dz, 1), across(A, dz)), 1),
 }
 
 
-@pytest.mark.parametrize("f", FUNCTIONS.values(), ids=FUNCTIONS.keys())
-def test_a_turned_function_says_the_same(f: Function) -> None:
-    assert _close(jax.jit(turned(f))(A, B), f(A, B))
-    batched = jax.vmap(turned(f), (0, None))(jnp.stack([A, -A]), B)
-    assert _close(batched, jax.vmap(f, (0, None))(jnp.stack([A, -A]), B))
+@pytest.mark.parametrize(("f", "products"), FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_joined_it_says_the_same(f: Callable[[Array], Any], products: int) -> None:
+    assert _close(jax.jit(joined(f))(DZ), f(DZ))
+    pair = jnp.stack([DZ, -DZ])
+    assert _close(jax.vmap(joined(f))(pair), jax.vmap(f)(pair))
+    equations = jax.make_jaxpr(joined(f))(DZ).eqns
+    assert sum(e.primitive.name == "dot_general" for e in equations) == products
 
 
-def test_a_turned_product_has_its_operands_exchanged() -> None:
-    def shapes(f: Function) -> list[tuple[int, ...]]:
-        equations = jax.make_jaxpr(f)(A, B).eqns
-        return [e.outvars[0].aval.shape for e in equations if e.primitive.name == "dot_general"]
+def test_a_joint_product_keeps_the_precision_it_was_asked_for() -> None:
+    def f(dz: Array) -> Array:
+        return lax.dot_general(A, dz, (((0,), (0,)), ((), ())), precision="highest")
 
-    assert shapes(FUNCTIONS["product"]) == [(3, 4)]
-    assert shapes(turned(FUNCTIONS["product"])) == [(4, 3)]
+    (product,) = [
+        e for e in jax.make_jaxpr(joined(f))(DZ).eqns if e.primitive.name == "dot_general"
+    ]
+    assert "HIGHEST" in str(product.params["precision"])
