@@ -16,9 +16,10 @@ through time" (1990), section II. The derivative of `gates` comes from `jax.vjp`
 Memory is what long sequences wait for. So there is one array `[T, B, G]`: it holds z first, each step writes over
 it what its gradient needs, and on the way back dz is written over that (`in_place.py`).
 
-On a CPU a reading that will not be differentiated projects its input within the loop, where the weights stay in a
-core's cache: z need not be written for all steps and read again. There too the backward loop reads weights that
-were transposed before it.
+On a CPU the input is projected within the forward loop where that is faster: an input of few features, or a
+reading that will not be differentiated and whose weights stay in a core's cache. There z need not be written for
+all steps and read again, which takes longer than computing it. There too the backward loop reads weights that were
+transposed before it.
 
 With `remat`, time is cut into chunks and only the carry between chunks is kept; each chunk's inner
 quantities are computed again when its gradient is due (T. Chen et al., "Training deep nets with sublinear
@@ -138,7 +139,7 @@ def _forward(
     """Run the loop and keep nothing."""
     cell = loop.cell
     # JAX's own derivative would sum the input weights' gradient step by step.
-    within = loop.adjoint and _project_within(cell, params, steps.x)
+    within = loop.adjoint and _read_alone_projects_within(cell, params, steps.x)
     x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
 
     def step(carry: Carry, inputs: Any) -> tuple[Carry, Array]:
@@ -158,30 +159,33 @@ def _forward_keeping(
     """Run the loop, and keep what its gradient needs: in the place of z, if it fits there."""
     cell = loop.cell
     how = plan(cell, params, carry, steps.x[0])
-    z = cell.project(params, steps.x)
+    within = jax.default_backend() == "cpu" and steps.x.shape[-1] <= _FEW_FEATURES
+    x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
     rows, beside = (z, None) if how.placed else (None, z)
 
     def step(consts: Any, carry: Carry, row: Any, inputs: Any) -> tuple[Any, Any, Any]:
         params, start = consts
-        z, mask, restart = inputs
-        z = row if z is None else z
+        x, z, mask, restart = inputs
+        z = cell.project(params, x) if within else row if z is None else z
         before = carry if restart is None else _hold(restart, start, carry)
         done = differentiate(cell, how, params, before, z, cell.recur(params, before))
         place, rest = how.lay(done.numbers)
         after, y = _hold(mask, (done.after, done.y), (before, jnp.zeros_like(done.y)))
         return after, place, (y, before, rest)
 
-    inputs = (beside, steps.mask, steps.restart)
+    inputs = (x, beside, steps.mask, steps.restart)
     final, place, (y, before, rest) = loop.scan(step, (params, start), carry, rows, inputs)
     return final, y, _Kept(before, place, rest)
 
 
+# Features of an input that are projected sooner than z is written for all steps and read again.
+_FEW_FEATURES = 16
 # Bytes of input weights that a core's cache holds beside the rest; fewer rows than these make poor products.
 _CACHED_BYTES = 2**20
 _FEW_ROWS = 16
 
 
-def _project_within(cell: Cell, params: Params, x: Array) -> bool:
+def _read_alone_projects_within(cell: Cell, params: Params, x: Array) -> bool:
     """Whether a reading that keeps nothing projects `x [T, B, D]` step by step, by what was measured on a CPU."""
     if jax.default_backend() != "cpu":
         return False

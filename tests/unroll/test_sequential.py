@@ -71,6 +71,14 @@ def test_one_product_per_step_each_way_and_weight_gradients_outside_the_loop(cel
 
 
 @pytest.mark.parametrize("cell", [Elman(), LSTM(), GRU()], ids=name)
+def test_few_features_are_projected_within_the_loop_forward(cell: Cell) -> None:
+    inside, outside = products(training_step(cell, Sequential(), features=2))
+    assert inside == [2, 1]
+    # The gradients of W and U.
+    assert outside == (2 if isinstance(cell, GRU) else 1)
+
+
+@pytest.mark.parametrize("cell", [Elman(), LSTM(), GRU()], ids=name)
 def test_a_reading_alone_projects_within_its_loop(cell: Cell) -> None:
     params = jax.eval_shape(lambda: cell.init(jax.random.key(0), 2, 4))
     for rows, inside, outside in ((16, 2, 0), (15, 1, 1)):
