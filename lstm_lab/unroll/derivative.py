@@ -107,6 +107,7 @@ def differentiate(
     checkpointed = jax.checkpoint(run, policy=policy, prevent_cse=False)
     (after, y), pullback = jax.vjp(checkpointed, before, *read)
     leaves, tree = jax.tree.flatten(pullback)
+    # Parameters and carry are there already.
     known = {id(leaf) for leaf in jax.tree.leaves((params, before))}
     needed = [n for n, leaf in enumerate(leaves) if id(leaf) not in known]
 
