@@ -8,7 +8,7 @@ FULL   ?=
 ALL    := $(sort $(wildcard experiments/[!_]*.py))
 # Those that answer a question of the introduction, in minutes; the others have targets of their own, take --jobs, or
 # need files that a user brings.
-LONG   := battery ablation initialisation depth_width length_generalisation sentiment names
+LONG   := battery ablation initialisation depth_width length_generalisation sentiment names nietzsche tinyshakespeare
 EXPERIMENTS ?= $(filter-out $(LONG:%=experiments/%.py),$(ALL))
 
 BIN   := .venv/bin
