@@ -13,8 +13,8 @@ parameters of their own. The adjoint method is Pontryagin's; for recurrent nets 
 through time" (1990), section II. The derivative of `gates` comes from `jax.vjp`: no cell writes one
 (`derivative.py`).
 
-Memory is what long sequences wait for. So there is one array `[T, B, G]`: it holds z first, each step writes over
-it what its gradient needs, and on the way back dz is written over that (`in_place.py`).
+Memory is what long sequences wait for. So on a CPU there is one array `[T, B, G]`: it holds z first, each step writes
+over it what its gradient needs, and on the way back dz is written over that (`in_place.py`).
 
 On a CPU the input is projected within the forward loop where that is faster: an input of few features, or a
 reading that will not be differentiated and whose weights stay in a core's cache. There z need not be written for
