@@ -29,7 +29,7 @@ def scan_in_place(
     Differentiated, or not on a CPU, it is `lax.scan` and keeps rows and new rows apart.
 
     Args:
-        step: one step; it must be the same at every trace.
+        step: one step; it must be the same at every trace. A row that it returns as it was given stays.
         consts: arrays that every step reads.
         carry: what the first step is given of a step before.
         rows: the array `[T, ...]`; None for none: every step is given None, and new rows, if any, are collected.
@@ -50,11 +50,12 @@ def _apart(
     step: Step, reverse: bool, unroll: int, consts: Any, carry: Any, rows: Any, inputs: Any
 ) -> tuple[Any, Any, Any]:
     def body(carry: Any, given: Any) -> tuple[Any, Any]:
-        carry, row, output = step(consts, carry, *given)
-        return carry, (row, output)
+        row, inputs = given
+        carry, new, output = step(consts, carry, row, inputs)
+        return carry, (None if new is row else new, output)
 
-    carry, (rows, outputs) = lax.scan(body, carry, (rows, inputs), reverse=reverse, unroll=unroll)
-    return carry, rows, outputs
+    carry, (new, outputs) = lax.scan(body, carry, (rows, inputs), reverse=reverse, unroll=unroll)
+    return carry, rows if new is None else new, outputs
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))

@@ -140,17 +140,24 @@ def _forward(
     cell = loop.cell
     # JAX's own derivative would sum the input weights' gradient step by step.
     within = loop.adjoint and _read_alone_projects_within(cell, params, steps.x)
-    x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
+    given = steps.x if within else cell.project(params, steps.x)
+    # Where gates takes z apart, XLA fuses its fetching into each use, and a CPU then computes number by number.
+    ahead = within or not plan(cell, params, carry, steps.x[0]).summed
+    rows, beside = (given, None) if ahead else (None, given)
 
-    def step(carry: Carry, inputs: Any) -> tuple[Carry, Array]:
-        x, z, mask, restart = inputs
-        z = cell.project(params, x) if within else z
+    def step(consts: Any, carry: Carry, row: Any, inputs: Any) -> tuple[Carry, Any, Array]:
+        params, start = consts
+        beside, mask, restart = inputs
+        given = row if beside is None else beside
+        z = cell.project(params, given) if within else given
         before = carry if restart is None else _hold(restart, start, carry)
         after, y = cell.gates(params, before, z, cell.recur(params, before))
-        return _hold(mask, (after, y), (before, jnp.zeros_like(y)))
+        after, y = _hold(mask, (after, y), (before, jnp.zeros_like(y)))
+        return after, row, y
 
-    inputs = (x, z, steps.mask, steps.restart)
-    return lax.scan(step, carry, inputs, reverse=loop.reverse, unroll=loop.unroll)
+    inputs = (beside, steps.mask, steps.restart)
+    final, _, y = loop.scan(step, (params, start), carry, rows, inputs)
+    return final, y
 
 
 def _forward_keeping(

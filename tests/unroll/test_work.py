@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from lstm_lab.cells.base import Cell
+from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.unroll import unroll
 
@@ -128,6 +130,23 @@ def test_the_loop_backward_takes_one_tanh_of_a_step(compiled: str) -> None:
     forward, backward = loop_bodies(compiled)
     assert sorted(shapes(forward, "tanh")) == [f"f32[{B},{4 * H}]", f"f32[{B},{H}]"]
     assert shapes(backward, "tanh") == [f"f32[{B},{H}]"]
+
+
+@pytest.mark.parametrize("cell", [LSTM(), GRU()], ids=lambda cell: cell.label)
+def test_a_reading_alone_takes_its_gates_from_rows_that_are_fetched_once(cell: Cell) -> None:
+    params = cell.init(jax.random.key(0), D, H)
+    read = jax.jit(lambda params, x: unroll(cell, params, x)[1])
+    text = str(read.lower(params, jnp.ones((B, T, D))).compile(AS_USERS).as_text())
+    (body,) = loop_bodies(text)
+    width = cell.project(params, jnp.ones(D)).shape[-1]
+    fetched = shapes(body, "dynamic-slice")
+    assert fetched.count(f"f32[1,{B},{width}]") == 1
+    if isinstance(cell, GRU):
+        # Fused with tanh, it would be fetched for every use of it, and tanh taken of one number at a time.
+        everything = computations(text)
+        fused = [lines for lines in everything.values() if shapes(lines, "tanh")]
+        assert fused
+        assert not [line for lines in fused for line in lines if " dynamic-slice(" in line]
 
 
 def test_a_batch_over_devices_is_neither_turned_round_nor_summed_twice() -> None:
