@@ -14,7 +14,7 @@ belong to several processes, see `lstm_lab.processes`.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -74,14 +74,17 @@ class SeedAxis:
     Args:
         seeds: how many, S.
         batch: rows of a training batch, B.
+        devices: those to use; all where None.
 
     Raises:
         UsageError: the devices of some process would have nothing to do.
     """
 
-    def __init__(self, seeds: int, batch: int = 1) -> None:
+    def __init__(
+        self, seeds: int, batch: int = 1, devices: Sequence[jax.Device] | None = None
+    ) -> None:
         self.seeds = seeds
-        devices = jax.devices()
+        devices = jax.devices() if devices is None else devices
         at_once = min(seeds, len(devices))
         most = len(devices) // at_once
         rows = LEAST_ROWS if devices[0].platform == "cpu" else 1

@@ -8,7 +8,7 @@ Trials that differ in numbers alone, those of `optimizer.Numbers` and of initial
 beside each other, as more seeds of one trial would: R runs are S seeds of the first trial, S of the next.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -202,12 +202,13 @@ class Program:
 
     Args:
         *trials: what is run, of equal `program_key`.
+        devices: where; on all devices where None.
 
     Raises:
         UsageError: the trials need programs of their own.
     """
 
-    def __init__(self, *trials: Trial) -> None:
+    def __init__(self, *trials: Trial, devices: Sequence[jax.Device] | None = None) -> None:
         self.trials = trials
         self.trial = trial = trials[0]
         if len({program_key(trial) for trial in trials}) > 1:
@@ -218,7 +219,7 @@ class Program:
         self.networks = [Network(trial) for trial in trials]
         self.network = self.networks[0]
         self.runs = len(trials) * trial.seeds
-        self.axis = SeedAxis(self.runs, trial.batch)
+        self.axis = SeedAxis(self.runs, trial.batch, devices)
         self.optimizer = trial.optimizer.chain(trial.steps)
         self.compiler = Compiler()
         models = [replace(trial.model, name="") for trial in trials]

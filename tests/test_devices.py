@@ -16,6 +16,9 @@ from lstm_lab.devices import SeedAxis, compile_small_loops_whole
 from lstm_lab.errors import UsageError
 from lstm_lab.processes import join
 from lstm_lab.rundir import Onlooker, RunDirectory, read_metrics
+from lstm_lab.tasks.recall import Recall
+from lstm_lab.train import Program
+from lstm_lab.trial import Trial
 
 SCRIPT = Path(__file__).with_name("on_devices.py")
 ROOT = Path(__file__).parents[1]
@@ -133,6 +136,14 @@ def test_seeds_come_first_and_the_batch_takes_what_divides_it(
     seeds: int, batch: int, mesh: tuple[int, int]
 ) -> None:
     assert SeedAxis(seeds, batch).mesh.devices.shape == mesh
+
+
+def test_a_program_stays_on_the_devices_it_is_given() -> None:
+    trial = Trial(task=Recall(lag=3), d_hidden=4, batch=32, seeds=1)
+    one = jax.devices()[1:2]
+    spread, kept = Program(trial), Program(trial, devices=one)
+    assert len(spread.init().step.devices()) == 2
+    assert kept.init().step.devices() == set(one)
 
 
 def test_a_process_with_nothing_to_do_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,9 +49,19 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("question", [SEEDS, OVERHEAD], ids=lambda question: question.name)
 def test_both_sides_train_alike_and_have_a_turn_in_every_round(question: Question) -> None:
-    (cost,) = question.costs()
-    assert len(cost.judged) == 2
-    assert min(*cost.measured, *cost.against) > 0
+    costs = question.costs()
+    assert costs
+    for cost in costs:
+        assert len(cost.judged) == 2
+        assert min(*cost.measured, *cost.against) > 0
+
+
+@pytest.mark.usefixtures("here")
+def test_seeds_are_held_against_runs_on_all_devices_and_against_runs_on_one() -> None:
+    on_all, on_one = replace(SEEDS, batch=32).costs()
+    assert (on_all.name[-11:], on_one.name[-10:]) == ("all devices", "one device")
+    assert on_all.measured == on_one.measured
+    assert on_all.against != on_one.against
 
 
 def test_trainings_that_differ_are_not_compared() -> None:
