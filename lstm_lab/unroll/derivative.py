@@ -27,6 +27,7 @@ class Plan(NamedTuple):
         r: one step's r, `[B, R]`, likewise.
         placed: which of the numbers that are kept, side by side, just fill the place of z; none where they do not.
         widths: of these, along the last axis.
+        output: which leaf of the carry after a step is its output as well; None where none is.
     """
 
     own: bool
@@ -35,6 +36,7 @@ class Plan(NamedTuple):
     r: jax.ShapeDtypeStruct
     placed: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()
+    output: int | None = None
 
     def lay(self, numbers: Sequence[Array]) -> tuple[Array | None, list[Array]]:
         """Part the numbers kept of a step into what takes the place of z, `[B, G]`, and the rest."""
@@ -134,7 +136,9 @@ def plan(cell: Cell, params: Params, carry: Carry, x: Array) -> Plan:
     adds = reader is not None and reader.primitive is lax.add_p
     adds = adds and {*map(id, reader.invars)} == {id(z_in), id(r_in)}
     returned = any(v is z_in or v is r_in for v in jaxpr.outvars)
-    found = Plan(bool(users(*weights)), adds and not others and not returned, z, r)
+    *after, y = jaxpr.outvars
+    output = next((n for n, leaf in enumerate(after) if leaf is y), None)
+    found = Plan(bool(users(*weights)), adds and not others and not returned, z, r, output=output)
 
     def numbers(*step: Any) -> list[Array]:
         return differentiate(cell, found, *step).numbers

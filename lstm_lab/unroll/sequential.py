@@ -169,6 +169,8 @@ def _forward_keeping(
     within = jax.default_backend() == "cpu" and steps.x.shape[-1] <= _FEW_FEATURES
     x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
     rows, beside = (z, None) if how.placed else (None, z)
+    # An output that is a leaf of the carry is written down as what the next step finds; unless that begins anew.
+    leaf = how.output if steps.restart is None else None
 
     def step(consts: Any, carry: Carry, row: Any, inputs: Any) -> tuple[Any, Any, Any]:
         params, start = consts
@@ -178,10 +180,14 @@ def _forward_keeping(
         done = differentiate(cell, how, params, before, z, cell.recur(params, before))
         place, rest = how.lay(done.numbers)
         after, y = _hold(mask, (done.after, done.y), (before, jnp.zeros_like(done.y)))
-        return after, place, (y, before, rest)
+        return after, place, (y if leaf is None else None, before, rest)
 
     inputs = (x, beside, steps.mask, steps.restart)
     final, place, (y, before, rest) = loop.scan(step, (params, start), carry, rows, inputs)
+    if leaf is not None:
+        earlier, last = jax.tree.leaves(before)[leaf], jax.tree.leaves(final)[leaf][None]
+        y = jnp.concatenate([last, earlier[:-1]] if loop.reverse else [earlier[1:], last])
+        y = _hold(steps.mask, y, jnp.zeros_like(y))
     return final, y, _Kept(before, place, rest)
 
 

@@ -10,6 +10,7 @@ import pytest
 from jax import Array
 
 from lstm_lab.cells.base import Cell
+from lstm_lab.cells.co_rnn import CoRNN
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lru import LRU
@@ -47,6 +48,16 @@ def test_what_is_kept(cell: Cell, widths: list[int], placed: tuple[int, ...]) ->
     shapes = jax.eval_shape(lambda *step: differentiate(cell, how, *step).numbers, *step)
     assert [a.shape for a in shapes] == [(B, width) for width in widths]
     assert how.placed == placed
+
+
+@pytest.mark.parametrize(("cell", "leaf"), [(LSTM(), 0), (GRU(), 0), (CoRNN(), 0), (LRU(), None)])
+def test_an_output_that_is_a_leaf_of_the_carry_is_known_as_such(
+    cell: Cell, leaf: int | None
+) -> None:
+    how, (params, before, z, r) = planned(cell)
+    assert how.output == leaf
+    after, y = cell.gates(params, before, z, r)
+    assert [np.array_equal(a, y) for a in jax.tree.leaves(after)].count(True) == (leaf is not None)
 
 
 @pytest.mark.parametrize("cell", [LSTM(), GRU(), GRU("before"), Elman(), MinGRU(), LRU()], ids=repr)
