@@ -1,7 +1,7 @@
 """Where data lie, and whether they are what they should be.
 
 All files are looked for in one directory: the environment variable `LSTM_LAB_DATA`, or `data` where it
-is not set. Two ways of keeping a file are understood, plain or compressed by gzip::
+is not set. A file may lie there in the folders of its name, from any of them on, plain or compressed by gzip::
 
     DIRECTORY/mnist/train-images-idx3-ubyte.gz     a collection, a folder for each data set
     DIRECTORY/train-images-idx3-ubyte              the folder of one data set itself
@@ -55,9 +55,10 @@ def locate(file: Known, folder: Path) -> Path:
     Raises:
         AbsentError: it is not there; the message says where it can be had.
     """
-    for name in (file.name, PurePosixPath(file.name).name):
+    parts = PurePosixPath(file.name).parts
+    for level in range(len(parts)):
         for suffix in ("", ".gz"):
-            path = folder / f"{name}{suffix}"
+            path = folder / f"{'/'.join(parts[level:])}{suffix}"
             # Unlike Path.is_file, this is False for every name that cannot be one.
             if os.path.isfile(path):
                 return path

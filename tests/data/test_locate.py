@@ -22,6 +22,17 @@ def test_a_file_is_found_in_a_collection_and_in_its_own_folder(tmp_path: Path, n
     assert read(FILE, tmp_path) == CONTENT
 
 
+@pytest.mark.parametrize("above", ["", "sets/", "sets/kind/"])
+def test_a_directory_may_be_any_of_the_folders_in_the_files_name(
+    tmp_path: Path, above: str
+) -> None:
+    deep = Known("sets/kind/part-one", FILE.sha256, FILE.origin)
+    path = tmp_path / deep.name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    assert locate(deep, tmp_path / above) == path
+
+
 @pytest.mark.parametrize("folder", ["", "no/such/folder", "x" * 300])
 def test_a_file_that_is_not_there_is_named_with_where_to_get_it(
     tmp_path: Path, folder: str
