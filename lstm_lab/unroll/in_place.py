@@ -26,7 +26,7 @@ def scan_in_place(
 ) -> tuple[Any, Any, Any]:
     """Run a step over the rows of an array, each of which it replaces.
 
-    Differentiated, or not on a CPU, it is `lax.scan` and keeps rows and new rows apart.
+    Differentiated, or exported for any T, or not on a CPU, it is `lax.scan` and keeps rows and new rows apart.
 
     Args:
         step: one step; it must be the same at every trace. A row that it returns as it was given stays.
@@ -42,6 +42,8 @@ def scan_in_place(
     """
     # A row taken out ahead is a launch more in every step, which costs an accelerator what it spares a CPU.
     within = rows is not None and jax.default_backend() == "cpu"
+    # Of a program that is exported, T may be a symbol.
+    within = within and isinstance(rows.shape[0], int)
     run = _in_place if within else _apart
     return run(step, reverse, unroll, consts, carry, rows, inputs)
 
