@@ -24,7 +24,7 @@ from tests.test_fit import TINY
 
 QUICK = replace(TINY, steps=5)
 # Long enough to be disturbed while it trains.
-LONG = replace(TINY, steps=4_000, evaluate=Evaluation(every=50, batch=8, batches=1))
+LONG = replace(TINY, steps=16_000, evaluate=Evaluation(every=50, batch=8, batches=1))
 ENDLESS = replace(LONG, steps=50_000_000)
 # What another run may not repeat: clocks.
 CLOCKS = {"seconds", "time"}
