@@ -90,7 +90,8 @@ def run(
             f"{experiment.name}: {len(left)} trials, at most {seconds / 60:.0f} minutes "
             "by a measured step; seeds that solve their task stop early"
         )
-    _run_all(left, directory, launcher or Here(), terms or Terms(), watcher)
+    if left:
+        _run_all(left, directory, launcher or Here(), terms or Terms(), watcher)
 
 
 def _with_data(

@@ -48,9 +48,9 @@ TEXT = replace(
     model=Model(WeightDrop(LSTM()), embedding=4, tied=True, output_dropout=0.2),
     task=Text(length=8, jitter=2, validation=0.002),
     optimizer=Optimizer(method="asgd", learning_rate=1.0, nonmonotone=2),
-    steps=3000,
+    steps=8000,
 )
-TRIALS = {"sample": replace(TINY, steps=200), "full": replace(TINY, steps=1000), "text": TEXT}
+TRIALS = {"sample": replace(TINY, steps=200), "full": replace(TINY, steps=3000), "text": TEXT}
 ENVIRONMENT = {
     **os.environ,
     "LSTM_LAB_CPU_DEVICES": "2",

@@ -14,6 +14,7 @@ from lstm_lab.errors import AbsentError, CrashError, SweepIncomplete, UsageError
 from lstm_lab.experiment import Experiment
 from lstm_lab.launch.base import Outcome
 from lstm_lab.launch.here import Here
+from lstm_lab.launch.workers import Workers
 from lstm_lab.model import Model
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.progress import Silent
@@ -70,8 +71,9 @@ def test_a_search_is_one_program_and_each_rate_a_trial(tmp_path: Path) -> None:
         assert elsewhere["task_config"]["lag"] == 6
         assert len(elsewhere["scores"]["accuracy"]) == 2
         assert result["solved"] == {"accuracy": 0.99}
-    run(experiment, tmp_path, "lstm-lab run tiny.py", listener)
-    assert listener.lines[-1] == "tiny: 2 of 2 trials done before"
+    for launcher in (None, Workers(2)):
+        run(experiment, tmp_path, "lstm-lab run tiny.py", listener, launcher=launcher)
+        assert listener.lines[-1] == "tiny: 2 of 2 trials done before"
 
 
 def test_only_what_is_asked_for_is_run_and_every_row_has_its_command(tmp_path: Path) -> None:
