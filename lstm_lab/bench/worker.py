@@ -4,6 +4,7 @@ It reads requests from stdin and answers on stdout, a line of JSON each; whateve
 stderr. Between requests it sleeps, so that others have the machine in their turn.
 """
 
+import ctypes
 import importlib
 import json
 import os
@@ -95,6 +96,7 @@ def most_resident(call: Callable[[], Any]) -> int | None:
     """Most bytes resident during a call, beyond those before it; None where the system does not tell."""
     # XLA answers first and frees a call's temporaries a moment later: read at once, they seem to be needed always.
     time.sleep(_SETTLED)
+    _give_back()
     before = _resident("VmRSS")
     try:
         Path("/proc/self/clear_refs").write_text("5")  # forgets the highest so far
@@ -102,6 +104,13 @@ def most_resident(call: Callable[[], Any]) -> int | None:
         return None
     call()
     return _resident("VmHWM") - before
+
+
+def _give_back() -> None:
+    """Let glibc return what is free to the system: small arrays of the last call would seem to be needed always."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _seconds(call: Callable[[], Any]) -> float:
