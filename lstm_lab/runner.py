@@ -91,7 +91,8 @@ def run(
             "by a measured step; seeds that solve their task stop early"
         )
     if left:
-        _run_all(left, directory, launcher or Here(), terms or Terms(), watcher)
+        terms = dataclasses.replace(terms or Terms(), groups=len(_groups(trials)))
+        _run_all(left, directory, launcher or Here(), terms, watcher)
 
 
 def _with_data(

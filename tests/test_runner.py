@@ -12,7 +12,7 @@ from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
 from lstm_lab.errors import AbsentError, CrashError, SweepIncomplete, UsageError
 from lstm_lab.experiment import Experiment
-from lstm_lab.launch.base import Outcome
+from lstm_lab.launch.base import Outcome, Terms
 from lstm_lab.launch.here import Here
 from lstm_lab.launch.workers import Workers
 from lstm_lab.model import Model
@@ -74,6 +74,18 @@ def test_a_search_is_one_program_and_each_rate_a_trial(tmp_path: Path) -> None:
     for launcher in (None, Workers(2)):
         run(experiment, tmp_path, "lstm-lab run tiny.py", listener, launcher=launcher)
         assert listener.lines[-1] == "tiny: 2 of 2 trials done before"
+
+
+def test_a_launcher_knows_of_how_many_groups_it_has_the_rest(tmp_path: Path) -> None:
+    class Asked(Here):
+        def run(self, groups: Any, parent: Path, terms: Terms, *more: Any) -> Any:
+            asked.append((len(groups), terms.groups))
+            return super().run(groups, parent, terms, *more)
+
+    asked: list[tuple[int, int | None]] = []
+    for only in ("gru", ""):
+        run(TINY, tmp_path, "lstm-lab run tiny.py", Silent(), launcher=Asked(), only=only)
+    assert asked == [(1, 2), (1, 2)]
 
 
 def test_only_what_is_asked_for_is_run_and_every_row_has_its_command(tmp_path: Path) -> None:

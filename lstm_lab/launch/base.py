@@ -30,12 +30,15 @@ class Terms:
         allow_nonbitwise: resume even where versions, code or devices have changed since.
         limit: seconds after which a group is stopped, compiling included; None for none.
         cache: directory that keeps compiled programs; none where None.
+        groups: of the whole experiment, those that have ended too; None for those that are to run. By it a machine is
+            shared out: a checkpoint belongs to a number of devices, which must not grow as other groups end.
     """
 
     save_every: float = 60.0
     allow_nonbitwise: bool = False
     limit: float | None = None
     cache: Path | None = None
+    groups: int | None = None
 
 
 class Launcher(ABC):

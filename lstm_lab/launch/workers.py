@@ -54,12 +54,10 @@ class Workers(Launcher):
         for trial in (trial for group in groups for trial in group):
             check(trial)
         left = deque(groups)
-        jobs = min(self.jobs, len(groups))
+        shares = _shares(min(self.jobs, terms.groups or len(groups)))[: len(groups)]
         with contextlib.ExitStack() as opened:
             selector = opened.enter_context(DefaultSelector())
-            workers = [
-                opened.enter_context(_Worker(share, selector, watcher)) for share in _shares(jobs)
-            ]
+            workers = [opened.enter_context(_Worker(share, selector, watcher)) for share in shares]
             while left or any(worker.group for worker in workers):
                 for worker in workers:
                     if left and worker.group is None and not stop.signum:

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lstm_lab.errors import CrashError, LabError, OutOfTimeError, UsageError
 from lstm_lab.fit import fit
+from lstm_lab.launch import workers
 from lstm_lab.launch.base import Terms
 from lstm_lab.launch.here import Here, run_group
 from lstm_lab.launch.workers import Workers
@@ -57,6 +59,24 @@ def test_workers_leave_what_this_process_would(tmp_path: Path) -> None:
         outcome = outcomes[trial]
         assert not isinstance(outcome, LabError)
         assert outcome["status"] == "finished"
+
+
+@pytest.mark.parametrize(("groups", "cores"), [(4, [0, 1]), (None, [0, 1, 2, 3])])
+def test_the_last_group_of_many_has_the_cores_it_had_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: int | None, cores: list[int]
+) -> None:
+    shares = []
+
+    class Noted(workers._Worker):
+        def __init__(self, share: list[int], *more: Any) -> None:
+            shares.append(share)
+            super().__init__(share[:1], *more)
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
+    monkeypatch.setattr(workers, "_Worker", Noted)
+    terms = Terms(groups=groups)
+    list(Workers(2).run(group(QUICK[0]), tmp_path, terms, Stop(), Silent()))
+    assert shares == [cores]
 
 
 def test_a_killed_worker_loses_its_own_group_and_no_other(tmp_path: Path) -> None:
