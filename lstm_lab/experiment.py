@@ -117,10 +117,11 @@ class Experiment:
                 trial.task.validate()
 
     def trials(self) -> Iterator[Trial]:
-        """Every model on every task, with every combination of swept values."""
+        """Every model on every task, with every combination of swept values, each once."""
         # The learning rates of a search have the same width, which takes a second to find.
         width = functools.cache(lambda size, model, task: size.width(model, task))
-        for trial in self._settings():
+        # An option such as `--task.lag` can have made several tasks one.
+        for trial in dict.fromkeys(self._settings()):
             model, task = trial.model, trial.task
             for size in self.sizes or (self.size,):
                 name = f"{model.label}, {size.label}" if self.sizes else model.name

@@ -36,6 +36,16 @@ def test_every_model_that_has_the_field_takes_the_value() -> None:
     assert {model.schedule for model in changed.models} == {Associative()}
 
 
+def test_tasks_that_an_option_makes_alike_are_run_once() -> None:
+    experiment = Experiment(tasks=(Recall(lag=5), Recall(lag=10)))
+    words = ["--task.lag", "7", "--sweep", "optimizer.learning-rate", "0.1", "0.2"]
+    trials = list(override(experiment, words).trials())
+    assert [(trial.task, trial.optimizer.learning_rate) for trial in trials] == [
+        (Recall(lag=7), 0.1),
+        (Recall(lag=7), 0.2),
+    ]
+
+
 def test_a_field_only_one_model_has_is_set_there_alone() -> None:
     changed = override(TWO, ["--model.cell.biases", "chrono", "--model.cell.biases.longest", "50"])
     assert changed.models == (Model(LSTM(Chrono(50))), TWO.models[1])
