@@ -55,7 +55,7 @@ class Architecture:
         """
         model = nnx.merge(self.graph, params)
         reading = model.read(x, **call)
-        return reading, model.answer(reading, call.get("key"))
+        return reading, model.answer(reading, call.get("key"), call.get("noise"))
 
     def params(self, named: Mapping[str, Any]) -> Any:
         """The parameters of which `by_path` made names."""

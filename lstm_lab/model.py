@@ -82,6 +82,7 @@ class Model:
         norm: layer normalisation of each upper layer's input.
         dropout: fraction of each upper layer's input set to zero in training.
         embedding_dropout: fraction of the tokens whose embedding is zero for a whole batch in training.
+        input_noise: standard deviation of Gaussian noise added to the first layer's input in training.
         input_dropout: fraction of the first layer's input set to zero in training, alike at all steps of a row.
         output_dropout: fraction of the last layer's output set to zero in training, alike at all steps of a row.
         schedule: how the loop is run.
@@ -102,6 +103,7 @@ class Model:
     norm: bool = False
     dropout: float = 0.0
     embedding_dropout: float = 0.0
+    input_noise: float = 0.0
     input_dropout: float = 0.0
     output_dropout: float = 0.0
     schedule: Schedule = field(default_factory=Sequential)
@@ -120,6 +122,10 @@ class Model:
             if not 0 <= (rate := getattr(self, name)) < 1:
                 said = name.replace("_", "-")
                 raise UsageError(f"model.{said}: {rate}: give a fraction from 0 to below 1")
+        if not 0 <= self.input_noise < float("inf"):
+            raise UsageError(
+                f"model.input-noise: {self.input_noise}: give a standard deviation of 0 or more"
+            )
         if self.tied and not self.embedding:
             raise UsageError(
                 "model.tied: True: there is no embedding to tie the output to; give embedding a width"
@@ -151,6 +157,7 @@ class Model:
             "norm": self.norm,
             f"dropout {self.dropout:g}": self.dropout,
             f"embedding dropout {self.embedding_dropout:g}": self.embedding_dropout,
+            f"input noise {self.input_noise:g}": self.input_noise,
             f"input dropout {self.input_dropout:g}": self.input_dropout,
             f"output dropout {self.output_dropout:g}": self.output_dropout,
         }
@@ -217,6 +224,7 @@ class Model:
             pool=self.pool,
             tied=self.tied,
             embedding_dropout=self.embedding_dropout,
+            input_noise=self.input_noise,
             input_dropout=self.input_dropout,
             output_dropout=self.output_dropout,
             rngs=rngs,

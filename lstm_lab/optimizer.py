@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from jax import Array
 
 
-class Numbers(NamedTuple):
-    """The settings that a training step takes as arguments, so that all their values share one program."""
+class Rates(NamedTuple):
+    """The numbers of an optimiser that a training step takes as arguments."""
 
     learning_rate: Any
     clip: Any
@@ -110,36 +110,36 @@ class Optimizer:
         )
 
     @property
-    def numbers(self) -> Numbers:
+    def rates(self) -> Rates:
         """Its own."""
-        return Numbers(self.learning_rate, self.clip, self.weight_decay)
+        return Rates(self.learning_rate, self.clip, self.weight_decay)
 
-    def chain(self, steps: int, numbers: Numbers | None = None) -> "optax.GradientTransformation":
+    def chain(self, steps: int, rates: Rates | None = None) -> "optax.GradientTransformation":
         """Build the optax transformation.
 
         Args:
             steps: training steps in all, where the cosine ends.
-            numbers: scalars, traced or not, in place of its own; whether it clips at all its own says.
+            rates: scalars, traced or not, in place of its own; whether it clips at all its own says.
 
         Returns:
             A transformation from gradients to updates.
         """
         import optax
 
-        if numbers is None:
-            numbers = self.numbers
+        if rates is None:
+            rates = self.rates
         methods = {
             "adam": lambda: [optax.scale_by_adam()],
             "adamw": lambda: [
                 optax.scale_by_adam(),
-                optax.add_decayed_weights(numbers.weight_decay),
+                optax.add_decayed_weights(rates.weight_decay),
             ],
             "rmsprop": lambda: [optax.scale_by_rms(self.memory), *self._trace()],
             "sgd": self._trace,
-            "asgd": lambda: [optax.add_decayed_weights(numbers.weight_decay)],
+            "asgd": lambda: [optax.add_decayed_weights(rates.weight_decay)],
         }
-        clip = [optax.clip_by_global_norm(numbers.clip)] if self.clip else []
-        rate = optax.scale_by_learning_rate(self._rate(steps, numbers.learning_rate))
+        clip = [optax.clip_by_global_norm(rates.clip)] if self.clip else []
+        rate = optax.scale_by_learning_rate(self._rate(steps, rates.learning_rate))
         last = [_average(self.nonmonotone)] if self.averages else []
         return optax.chain(*clip, *methods[self.method](), rate, *last)
 

@@ -4,7 +4,7 @@ All state of training is a `TrainState`. A batch is a pure function of (seed, st
 iterator whose position could be lost, and a run that resumes from a saved state takes the very steps it
 would have taken. Between calls the host sees the losses of K steps at once and never waits for one.
 
-Trials that differ in numbers alone, those of `optimizer.Numbers` and of initialisers, run in one program
+Trials that differ in numbers alone, those that `Numbers` holds and those of initialisers, run in one program
 beside each other, as more seeds of one trial would: R runs are S seeds of the first trial, S of the next.
 """
 
@@ -25,7 +25,9 @@ from lstm_lab.compiled import Compiler
 from lstm_lab.devices import SeedAxis
 from lstm_lab.errors import UsageError
 from lstm_lab.modules import Reading
-from lstm_lab.optimizer import Numbers
+from lstm_lab.modules.dropout import Noise
+from lstm_lab.optimizer import Rates
+from lstm_lab.regularisers.activity import Prices
 from lstm_lab.tasks.base import Batch, Task
 from lstm_lab.trial import Trial
 
@@ -71,6 +73,26 @@ class Network(Architecture):
         self.task = trial.task
 
 
+class Numbers(NamedTuple):
+    """The settings that a training step takes as arguments, so that all their values share one program.
+
+    Attributes:
+        rates: the optimiser's.
+        prices: the penalty's.
+        noise: of dropout and of noise on the input.
+    """
+
+    rates: Rates
+    prices: Prices
+    noise: Noise
+
+    @classmethod
+    def of(cls, trial: Trial) -> "Numbers":
+        """Those of a trial."""
+        noise = Noise(*(getattr(trial.model, name) for name in Noise._fields))
+        return cls(trial.optimizer.rates, trial.penalty.prices, noise)
+
+
 def _whole(batch: Batch) -> Batch:
     return batch
 
@@ -81,6 +103,7 @@ def train_step(
     data: Any,
     state: TrainState,
     cut: Callable[[Batch], Batch] = _whole,
+    numbers: Numbers | None = None,
 ) -> tuple[TrainState, Progress]:
     """Take one step of one seed.
 
@@ -90,20 +113,25 @@ def train_step(
         data: what the task's `load` returned.
         state: before the step.
         cut: lays the batch's rows along devices.
+        numbers: of penalty and noise, scalars, traced or not; the trial's own where None.
 
     Returns:
         The state after it, and its loss, without the trial's penalty, and gradient norm, scalars.
     """
     task, batch_size = network.task, network.trial.batch
+    own = Numbers.of(network.trial)
+    prices, noise = (own if numbers is None else numbers)[1:]
+    # What a trial has nothing of is not drawn.
+    noise = Noise(*(given if there else 0.0 for given, there in zip(noise, own.noise, strict=True)))
     key_data, key_model = jax.random.split(state.key)
     batch = cut(task.sample(data, key_data, state.step, batch_size))
     carry = state.carry if task.stateful else None
 
     def loss_of(params: Any) -> tuple[Array, Any]:
         key = jax.random.fold_in(key_model, state.step)
-        reading, outputs = _read(network, params, batch, carry, key)
+        reading, outputs = _read(network, params, batch, carry, key, noise)
         loss = _mean(task.loss(outputs, batch), task.weight(batch))
-        penalty = network.trial.penalty(reading.y, batch.lengths, batch.reset)
+        penalty = network.trial.penalty(reading.y, batch.lengths, batch.reset, prices)
         return loss + penalty, (loss, reading.carry)
 
     (_, (loss, carry_after)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
@@ -158,11 +186,15 @@ def examine(
 
 
 def _read(
-    network: Network, params: Any, batch: Batch, carry: Any, key: Array | None
+    network: Network,
+    params: Any,
+    batch: Batch,
+    carry: Any,
+    key: Array | None,
+    noise: Noise | None = None,
 ) -> tuple[Reading, Array]:
-    return network.read(
-        params, batch.x, carry=carry, lengths=batch.lengths, reset=batch.reset, key=key
-    )
+    how: dict[str, Any] = {"lengths": batch.lengths, "reset": batch.reset}
+    return network.read(params, batch.x, carry=carry, key=key, noise=noise, **how)
 
 
 def _mean(loss: Array, weight: Array) -> Array:
@@ -191,10 +223,19 @@ def program_key(trial: Trial) -> Hashable:
             own = [None if isinstance(setting, int | float) else setting for setting in own]
         return type(value), *map(shared, own)
 
-    # Whether there is clipping at all is no number but another chain.
-    clips = float(trial.optimizer.clip > 0)
-    optimizer = replace(trial.optimizer, learning_rate=0.0, clip=clips, weight_decay=0.0)
-    return shared(replace(trial, model=replace(trial.model, name=""), optimizer=optimizer))
+    return shared(_without_numbers(trial))
+
+
+def _without_numbers(trial: Trial) -> Trial:
+    """A trial without name and numbers. Whether there is clipping, a price or noise at all is no number: it stays."""
+
+    def blank(value: Any, names: Sequence[str]) -> Any:
+        return replace(value, **{name: 0.5 if getattr(value, name) else 0.0 for name in names})
+
+    optimizer = replace(blank(trial.optimizer, ["clip"]), learning_rate=0.0, weight_decay=0.0)
+    model = replace(blank(trial.model, Noise._fields), name="")
+    penalty = blank(trial.penalty, Prices._fields)
+    return replace(trial, model=model, optimizer=optimizer, penalty=penalty)
 
 
 class Program:
@@ -214,7 +255,7 @@ class Program:
         if len({program_key(trial) for trial in trials}) > 1:
             raise UsageError(
                 f"trials: {', '.join(trial.id for trial in trials)}: they differ in more than numbers of "
-                "the optimiser and of initialisers: run them one by one"
+                "the optimiser, of initialisers, of the penalty and of noise: run them one by one"
             )
         self.networks = [Network(trial) for trial in trials]
         self.network = self.networks[0]
@@ -222,13 +263,15 @@ class Program:
         self.axis = SeedAxis(self.runs, trial.batch, devices)
         self.optimizer = trial.optimizer.chain(trial.steps)
         self.compiler = Compiler()
-        models = [replace(trial.model, name="") for trial in trials]
+        models = [_without_numbers(trial).model for trial in trials]
         first = [models.index(model) for model in models]
         self._draws = [self.networks[i].init for i in dict.fromkeys(first)]
         draw = [list(dict.fromkeys(first)).index(i) for i in first]
         self._draw_of_run = np.repeat(np.array(draw, np.int32), trial.seeds)
-        numbers = np.array([trial.optimizer.numbers for trial in trials], np.float32)
-        self.numbers = self.axis.put(Numbers(*np.repeat(numbers, trial.seeds, axis=0).T))
+        each = [Numbers.of(trial) for trial in trials]
+        self.numbers = self.axis.put(
+            jax.tree.map(lambda *of: np.repeat(np.array(of, np.float32), trial.seeds), *each)
+        )
         seed: Any = self.axis.sharding
         self._laid = TrainState(seed, seed, self.axis.row_sharding, seed, seed)
 
@@ -365,8 +408,10 @@ class Program:
     def _steps(
         self, steps: int, state: TrainState, active: Array, numbers: Numbers, data: Any
     ) -> tuple[TrainState, Progress]:
-        optimizer = self.trial.optimizer.chain(self.trial.steps, numbers)
-        step = partial(train_step, self.network, optimizer, data, cut=self.axis.cut)
+        optimizer = self.trial.optimizer.chain(self.trial.steps, numbers.rates)
+        step = partial(
+            train_step, self.network, optimizer, data, cut=self.axis.cut, numbers=numbers
+        )
 
         def run(state: TrainState) -> tuple[TrainState, Progress]:
             return lax.scan(lambda state, _: step(state), state, length=steps)

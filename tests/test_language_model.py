@@ -13,6 +13,7 @@ from lstm_lab.cells.lstm import LSTM
 from lstm_lab.errors import UsageError
 from lstm_lab.model import Model
 from lstm_lab.modules import Recurrent, SequenceModel, Stack
+from lstm_lab.modules.dropout import Noise
 from lstm_lab.size import FlopBudget, Hidden, ParameterBudget, count, flops
 from lstm_lab.tasks.copy_memory import CopyMemory
 from lstm_lab.tasks.recall import Recall
@@ -106,7 +107,11 @@ def test_settings_that_no_task_allows_are_refused_at_once() -> None:
     for name in ("input", "output", "embedding"):
         with pytest.raises(UsageError, match=rf"model\.{name}-dropout: 1.0: give a fraction"):
             Model(embedding=E, **{f"{name}_dropout": 1.0})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"model\.input-noise: -0\.1: give a standard deviation"):
+        Model(input_noise=-0.1)
     body = Recurrent(Elman(), E, E, rngs=nnx.Rngs(0))
+    with pytest.raises(UsageError, match=r"input noise: nan: give"):
+        SequenceModel(V, body, V, input_noise=float("nan"), rngs=nnx.Rngs(0))
     with pytest.raises(UsageError, match="tied: there is no embedding to tie the head to"):
         SequenceModel(V, body, V, tied=True, rngs=nnx.Rngs(0))
     with pytest.raises(UsageError, match=r"output dropout: -0\.1: give"):
@@ -148,6 +153,28 @@ def test_input_and_output_forget_different_features() -> None:
     values = np.unique(np.round(both, 4))
     np.testing.assert_allclose(values, [0, 1 / (1 - RATE) ** 2], rtol=1e-3)
     assert abs((both == 0).mean() - (1 - (1 - RATE) ** 2)) < 0.2
+
+
+def test_input_noise_is_anew_for_every_number_and_leaves_dropout_as_it_is() -> None:
+    y = dropped(input_noise=RATE)
+    assert len(np.unique(y)) > 0.99 * y.size
+    assert abs(y.mean() - 1) < 5 * RATE / y.size**0.5
+    assert abs(y.std() / RATE - 1) < 5 / (2 * y.size) ** 0.5
+    both, alone = dropped(input_noise=RATE, input_dropout=RATE), dropped(input_dropout=RATE)
+    np.testing.assert_array_equal(both == 0, alone == 0)
+
+
+def test_how_much_is_drawn_can_be_an_argument_of_a_program() -> None:
+    own = Noise(0.1, 0.2, 0.3, 0.4, 0.5)
+    model, other = (
+        built(Model(Elman(), layers=2, embedding=E, **noise._asdict()))
+        for noise in (own, Noise(0.5, 0.5, 0.5, 0.5, 0.1))
+    )
+    key = jax.random.key(3)
+    given = jax.jit(lambda noise: other(TOKENS, key=key, noise=noise)[1])(own)
+    np.testing.assert_allclose(given, model(TOKENS, key=key)[1], rtol=1e-4, atol=1e-6)
+    quiet = Noise()
+    np.testing.assert_array_equal(other(TOKENS, key=key, noise=quiet)[1], other(TOKENS)[1])
 
 
 def test_output_dropout_of_a_sequence_s_one_answer() -> None:

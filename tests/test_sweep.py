@@ -20,9 +20,11 @@ from lstm_lab.fit import fit, fit_together
 from lstm_lab.model import Model
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.overrides import override
+from lstm_lab.regularisers.activity import Activity
 from lstm_lab.regularisers.zoneout import Zoneout
 from lstm_lab.report.load import read
 from lstm_lab.sweep import Sweep
+from lstm_lab.tasks.future_tag import FutureTag
 from lstm_lab.tasks.recall import Recall
 from lstm_lab.train import Program, program_key
 from lstm_lab.trial import Evaluation, Trial
@@ -124,6 +126,8 @@ def test_one_program_serves_numbers_and_no_other_difference() -> None:
         replace(TINY, batch=8),
         replace(TINY, optimizer=replace(TINY.optimizer, clip=0)),
         replace(TINY, optimizer=replace(TINY.optimizer, warmup=2)),
+        replace(TINY, model=Model(input_noise=0.1)),
+        replace(TINY, penalty=Activity(temporal=1.0)),
         replace(TINY, model=Model(Zoneout(LSTM()))),
         replace(TINY, model=Model(Zoneout(LSTM(), hidden=0.5))),
         replace(TINY, task=Recall(lag=5)),
@@ -131,6 +135,30 @@ def test_one_program_serves_numbers_and_no_other_difference() -> None:
     assert len({program_key(trial) for trial in [TINY, *others]}) == 1 + len(others)
     with pytest.raises(UsageError, match="more than numbers"):
         Program(TINY, others[0])
+
+
+def test_noise_dropout_and_penalties_are_numbers_too() -> None:
+    names = ("dropout", "embedding_dropout", "input_noise", "input_dropout", "output_dropout")
+
+    def noisy(scale: float, *changed: str) -> Trial:
+        rates = {name: scale if name in changed else 0.1 for name in names}
+        prices = {name: scale if name in changed else 1.0 for name in ("activation", "temporal")}
+        model = Model(LSTM(), layers=2, embedding=3, **rates)  # type: ignore[arg-type]
+        return replace(TINY, task=FutureTag(length=8), model=model, penalty=Activity(**prices))
+
+    trials = [noisy(0.1), *(noisy(0.4, name) for name in (*names, "activation", "temporal"))]
+    apart = np.concatenate([losses(trial) for trial in trials])
+    np.testing.assert_array_equal(losses(*trials), apart)
+    assert len(np.unique(apart[:, -1])) == len(apart)
+
+
+def losses(*trials: Trial, in_turn: bool = True) -> np.ndarray:
+    """Of five steps of every run, `[R, 5]`."""
+    program = Program(*trials)
+    program.axis._in_turn = in_turn
+    everyone = np.ones(program.runs, bool)
+    found: np.ndarray = program.axis.take(program.advance(program.init(), everyone, 5)[1].loss)
+    return found
 
 
 def test_an_experiment_makes_a_trial_of_every_combination() -> None:
@@ -206,22 +234,16 @@ def test_settings_given_as_arguments_are_those_of_the_optimiser() -> None:
     own = Optimizer("adamw", learning_rate=0.02, clip=0.5, weight_decay=0.3, warmup=2)
     other = replace(own, learning_rate=1.0, clip=7.0, weight_decay=0.0)
 
-    def updates(optimizer: Optimizer, numbers: Any) -> jax.Array:
-        chain = optimizer.chain(10, numbers)
+    def updates(optimizer: Optimizer, rates: Any) -> jax.Array:
+        chain = optimizer.chain(10, rates)
         with jax.numpy_dtype_promotion("standard"):
             return chain.update(gradient, chain.init(params), params)[0]
 
-    given = jax.jit(lambda numbers: updates(other, numbers))(own.numbers)
+    given = jax.jit(lambda rates: updates(other, rates))(own.rates)
     np.testing.assert_allclose(given, updates(own, None), rtol=1e-6)
 
 
 @pytest.mark.variant
 def test_trials_side_by_side_on_an_accelerator_are_what_each_is_alone() -> None:
-    def losses(*trials: Trial) -> np.ndarray:
-        program = Program(*trials)
-        program.axis._in_turn = False
-        everyone = np.ones(program.runs, bool)
-        return program.axis.take(program.advance(program.init(), everyone, 5)[1].loss)
-
-    apart = np.concatenate([losses(trial) for trial in TRIALS])
-    np.testing.assert_allclose(losses(*TRIALS), apart, rtol=1e-5)
+    apart = np.concatenate([losses(trial, in_turn=False) for trial in TRIALS])
+    np.testing.assert_allclose(losses(*TRIALS, in_turn=False), apart, rtol=1e-5)

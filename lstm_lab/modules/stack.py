@@ -71,9 +71,24 @@ class Stack(nnx.Module):
         return tuple(layer.initial_carry(batch) for layer in self.layers)
 
     def __call__(
-        self, x: Array, *, carry: Carry | None = None, key: Array | None = None, **steps: Any
+        self,
+        x: Array,
+        *,
+        carry: Carry | None = None,
+        key: Array | None = None,
+        dropout: Any = None,
+        **steps: Any,
     ) -> Reading:
-        """Read a batch of sequences; arguments and shapes as in `OneWay`, dropout only with a key."""
+        """Read a batch of sequences; arguments and shapes as in `OneWay`, dropout only with a key.
+
+        Args:
+            x: as there, like all that is not named here.
+            carry: one per layer.
+            key: see there.
+            dropout: the fraction in place of the stack's own, a scalar, traced or not.
+            **steps: see there.
+        """
+        dropout = self.dropout if dropout is None else dropout
         carries = [None] * len(self.layers) if carry is None else carry
         keys = split(key, 2 * len(self.layers))
         reading = self.layers[0](x, carry=carries[0], key=keys[0], **steps)
@@ -82,7 +97,7 @@ class Stack(nnx.Module):
             below, y = reading, reading.y
             if self.norms:
                 y = self.norms[n - 1](y)
-            y = drop(y, self.dropout, keys[2 * n + 1])
+            y = drop(y, dropout, keys[2 * n + 1])
             reading = layer(y, carry=carries[n], key=keys[2 * n], **steps)
             after.append(reading.carry)
             if self.residual:

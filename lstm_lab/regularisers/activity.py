@@ -11,11 +11,19 @@ layer shows, before `Model.output_dropout`; so under `VariationalDropout` both s
 """
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
 from lstm_lab.errors import UsageError
+
+
+class Prices(NamedTuple):
+    """The numbers of a penalty that a training step takes as arguments."""
+
+    activation: Any
+    temporal: Any
 
 
 @dataclass(frozen=True)
@@ -38,13 +46,21 @@ class Activity:
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"penalty.{name}: {getattr(self, name)}: give 0 or more")
 
-    def __call__(self, y: Array, lengths: Array | None, reset: Array | None) -> Array:
+    @property
+    def prices(self) -> Prices:
+        """Its own."""
+        return Prices(self.activation, self.temporal)
+
+    def __call__(
+        self, y: Array, lengths: Array | None, reset: Array | None, prices: Prices | None = None
+    ) -> Array:
         """Compute the penalty.
 
         Args:
             y: the outputs `[B, T, H]`.
             lengths: int `[B]`, steps of each right-padded row; all of them where None.
             reset: bool `[B, T]`, True at the first step of a new sequence in a row.
+            prices: scalars, traced or not, in place of its own; whether a term has a price its own say.
 
         Returns:
             A scalar; zero where no step counts.
@@ -57,10 +73,11 @@ class Activity:
         pairs = counts[:, 1:] if reset is None else counts[:, 1:] & ~reset[:, 1:]
         total = jnp.zeros((), y.dtype)
         # A term without a price must not cost a gradient: 0 · ∞ is none.
+        prices = self.prices if prices is None else prices
         if self.activation:
-            total += self.activation * _mean_square(y, counts)
+            total += prices.activation * _mean_square(y, counts)
         if self.temporal:
-            total += self.temporal * _mean_square(jnp.diff(y, axis=1), pairs)
+            total += prices.temporal * _mean_square(jnp.diff(y, axis=1), pairs)
         return total
 
 

@@ -6,7 +6,7 @@ import pytest
 from jax import Array
 
 from lstm_lab.errors import UsageError
-from lstm_lab.regularisers.activity import Activity
+from lstm_lab.regularisers.activity import Activity, Prices
 
 Y = np.random.default_rng(0).normal(size=(3, 5, 2)).astype(np.float32)
 LENGTHS = np.array([5, 0, 3], np.int32)
@@ -35,6 +35,12 @@ def test_it_is_the_mean_of_squares_and_of_squared_changes(
     got = [Activity(*prices)(*given) for prices in ((2.0, 0.0), (0.0, 3.0), (2.0, 3.0))]
     ar, tar = 2 * np.mean(squares), 3 * np.mean(changes)
     np.testing.assert_allclose(got, [ar, tar, ar + tar], rtol=1e-6)
+
+
+def test_prices_can_be_given_and_none_can_be_added() -> None:
+    given = jnp.asarray(Y), None, None
+    both, first = (penalty(*given, Prices(2.0, 3.0)) for penalty in (Activity(9, 9), Activity(9)))
+    np.testing.assert_allclose([both, first], [Activity(2, 3)(*given), Activity(2)(*given)])
 
 
 def test_where_nothing_counts_it_is_zero() -> None:
