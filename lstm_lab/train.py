@@ -234,7 +234,7 @@ def _without_numbers(trial: Trial) -> Trial:
 
     optimizer = replace(blank(trial.optimizer, ["clip"]), learning_rate=0.0, weight_decay=0.0)
     model = replace(blank(trial.model, Noise._fields), name="")
-    penalty = blank(trial.penalty, Prices._fields)
+    penalty = blank(trial.penalty, ["activation", "temporal"])
     return replace(trial, model=model, optimizer=optimizer, penalty=penalty)
 
 

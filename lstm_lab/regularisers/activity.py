@@ -11,19 +11,15 @@ layer shows, before `Model.output_dropout`; so under `VariationalDropout` both s
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
 from lstm_lab.errors import UsageError
 
-
-class Prices(NamedTuple):
-    """The numbers of a penalty that a training step takes as arguments."""
-
-    activation: Any
-    temporal: Any
+Prices = tuple[Any, Any]
+"""α and β: the numbers of a penalty that a training step takes as arguments."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Activity:
     @property
     def prices(self) -> Prices:
         """Its own."""
-        return Prices(self.activation, self.temporal)
+        return self.activation, self.temporal
 
     def __call__(
         self, y: Array, lengths: Array | None, reset: Array | None, prices: Prices | None = None
@@ -73,11 +69,11 @@ class Activity:
         pairs = counts[:, 1:] if reset is None else counts[:, 1:] & ~reset[:, 1:]
         total = jnp.zeros((), y.dtype)
         # A term without a price must not cost a gradient: 0 · ∞ is none.
-        prices = self.prices if prices is None else prices
+        alpha, beta = self.prices if prices is None else prices
         if self.activation:
-            total += prices.activation * _mean_square(y, counts)
+            total += alpha * _mean_square(y, counts)
         if self.temporal:
-            total += prices.temporal * _mean_square(jnp.diff(y, axis=1), pairs)
+            total += beta * _mean_square(jnp.diff(y, axis=1), pairs)
         return total
 
 

@@ -6,7 +6,7 @@ import pytest
 from jax import Array
 
 from lstm_lab.errors import UsageError
-from lstm_lab.regularisers.activity import Activity, Prices
+from lstm_lab.regularisers.activity import Activity
 
 Y = np.random.default_rng(0).normal(size=(3, 5, 2)).astype(np.float32)
 LENGTHS = np.array([5, 0, 3], np.int32)
@@ -39,7 +39,7 @@ def test_it_is_the_mean_of_squares_and_of_squared_changes(
 
 def test_prices_can_be_given_and_none_can_be_added() -> None:
     given = jnp.asarray(Y), None, None
-    both, first = (penalty(*given, Prices(2.0, 3.0)) for penalty in (Activity(9, 9), Activity(9)))
+    both, first = (penalty(*given, (2.0, 3.0)) for penalty in (Activity(9, 9), Activity(9)))
     np.testing.assert_allclose([both, first], [Activity(2, 3)(*given), Activity(2)(*given)])
 
 
