@@ -342,11 +342,10 @@ def page(data: Mapping[str, Any], results: Results) -> str:
         lines += [summary(results)]
         for measure in MEASURES:
             lines += [f"## {TITLES[measure]}", "", table(measure, data["ceiling"], results)]
-        lines += [
-            "## Memory while training, MiB beyond the bare process",
-            "",
-            memory_table(results),
-        ]
+        # A quick run does not ask for it.
+        if any(timing.bytes for _, timings in results for timing in timings):
+            title = "## Memory while training, MiB beyond the bare process"
+            lines += [title, "", memory_table(results)]
     if data["costs"]["measured"]:
         lines += ["## What the lab itself costs", "", costs.table(data["costs"])]
     return "\n".join(lines)
