@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from lstm_lab.errors import LabError
+from lstm_lab.program import Program
 from lstm_lab.progress import Silent, Watcher
 from lstm_lab.run import Run
 from lstm_lab.signals import Stop
 from lstm_lab.sitting import Sitting
-from lstm_lab.train import Program
 from lstm_lab.trial import Trial
 
 

@@ -143,7 +143,7 @@ def _run_all(
 
 def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
     """Put trials together that one program serves, in the order of their first."""
-    from lstm_lab.train import program_key
+    from lstm_lab.program import program_key
 
     groups: dict[Hashable, list[Trial]] = {}
     for trial in trials:
@@ -175,7 +175,7 @@ def _measure(group: Sequence[Trial]) -> tuple[int, float, float]:
     import jax
     import numpy as np
 
-    from lstm_lab.train import Program
+    from lstm_lab.program import Program
 
     program = Program(*group)
     everyone = np.ones(program.runs, bool)

@@ -15,11 +15,12 @@ import numpy as np
 
 from lstm_lab.config import to_json
 from lstm_lab.processes import greatest, stopping
+from lstm_lab.program import Program
 from lstm_lab.progress import Watcher
 from lstm_lab.run import Run
 from lstm_lab.signals import Stop
 from lstm_lab.tasks.base import Task
-from lstm_lab.train import Program, Scores, TrainState
+from lstm_lab.train import Scores, TrainState
 
 # Most steps per compiled call: often enough to stop soon when asked, seldom enough to cost nothing.
 CHUNK = 50

@@ -6,8 +6,9 @@ import jax
 
 from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.errors import CheckpointError, UsageError
+from lstm_lab.program import Program
 from lstm_lab.rundir import RunDirectory
-from lstm_lab.train import Network, Program
+from lstm_lab.train import Network
 from lstm_lab.trial import Trial
 
 Weights = Literal["best", "last"]

@@ -22,12 +22,12 @@ from lstm_lab.errors import Interrupted
 from lstm_lab.fit import fit
 from lstm_lab.model import Model
 from lstm_lab.processes import join
+from lstm_lab.program import Program
 from lstm_lab.progress import Silent
 from lstm_lab.signals import Stop
 from lstm_lab.tasks.base import Batch
 from lstm_lab.tasks.future_tag import FutureTag
 from lstm_lab.tasks.text import Text
-from lstm_lab.train import Program
 from lstm_lab.trial import Evaluation, Trial
 
 # These batches are small for the sake of the tests.

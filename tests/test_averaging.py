@@ -17,12 +17,12 @@ from lstm_lab.errors import Interrupted
 from lstm_lab.fit import fit
 from lstm_lab.model import Model
 from lstm_lab.optimizer import Average, Optimizer
+from lstm_lab.program import Program, program_key
 from lstm_lab.progress import Silent
 from lstm_lab.rundir import read_metrics
 from lstm_lab.signals import Stop
 from lstm_lab.tasks.text import Text
 from lstm_lab.text.writer import Writer
-from lstm_lab.train import Program, program_key
 from lstm_lab.trial import Evaluation, Trial
 
 RATE, EVERY = 0.1, 3

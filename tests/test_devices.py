@@ -15,9 +15,9 @@ import pytest
 from lstm_lab.devices import SeedAxis, compile_small_loops_whole
 from lstm_lab.errors import UsageError
 from lstm_lab.processes import join
+from lstm_lab.program import Program
 from lstm_lab.rundir import Onlooker, RunDirectory, read_metrics
 from lstm_lab.tasks.recall import Recall
-from lstm_lab.train import Program
 from lstm_lab.trial import Trial
 
 SCRIPT = Path(__file__).with_name("on_devices.py")

@@ -15,12 +15,12 @@ from lstm_lab.checkpoint import Checkpoints
 from lstm_lab.errors import CheckpointError, DataError, Interrupted, NonFiniteError
 from lstm_lab.fit import fit
 from lstm_lab.optimizer import Optimizer
+from lstm_lab.program import Program
 from lstm_lab.progress import Silent
 from lstm_lab.rundir import read_metrics
 from lstm_lab.signals import Stop
 from lstm_lab.tasks.recall import Recall
 from lstm_lab.tasks.text import Text
-from lstm_lab.train import Program
 from lstm_lab.trial import Evaluation, Trial
 
 TINY = Trial(

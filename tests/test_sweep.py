@@ -20,13 +20,13 @@ from lstm_lab.fit import fit, fit_together
 from lstm_lab.model import Model
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.overrides import override
+from lstm_lab.program import Program, program_key
 from lstm_lab.regularisers.activity import Activity
 from lstm_lab.regularisers.zoneout import Zoneout
 from lstm_lab.report.load import read
 from lstm_lab.sweep import Sweep
 from lstm_lab.tasks.future_tag import FutureTag
 from lstm_lab.tasks.recall import Recall
-from lstm_lab.train import Program, program_key
 from lstm_lab.trial import Evaluation, Trial
 from tests.test_fit import StopAt, final, rows
 

@@ -26,10 +26,10 @@ from lstm_lab.cells.base import Cell, LinearCell
 from lstm_lab.cells.co_rnn import CoRNN
 from lstm_lab.model import Model
 from lstm_lab.optimizer import Optimizer
+from lstm_lab.program import Program
 from lstm_lab.tasks.base import Task
 from lstm_lab.tasks.parity import Parity
 from lstm_lab.tasks.recall import Recall
-from lstm_lab.train import Program
 from lstm_lab.trial import Evaluation, Trial
 from tests.cells.contract import FIRST, heavy
 

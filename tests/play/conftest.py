@@ -14,10 +14,10 @@ from lstm_lab.model import Model
 from lstm_lab.options import PlayOptions
 from lstm_lab.play.player import Player
 from lstm_lab.play.server import Server
+from lstm_lab.program import Program
 from lstm_lab.rundir import RunDirectory
 from lstm_lab.tasks.text import Text
 from lstm_lab.text.writer import Writer
-from lstm_lab.train import Program
 from lstm_lab.trial import Trial
 
 Draw = Callable[..., Path]

@@ -20,6 +20,7 @@ from lstm_lab.fit import fit
 from lstm_lab.model import Model
 from lstm_lab.optimizer import Optimizer
 from lstm_lab.overrides import override
+from lstm_lab.program import Program
 from lstm_lab.regularisers.activity import Activity
 from lstm_lab.regularisers.variational_dropout import VariationalDropout
 from lstm_lab.regularisers.weight_drop import WeightDrop
@@ -27,7 +28,7 @@ from lstm_lab.regularisers.zoneout import Zoneout
 from lstm_lab.rundir import read_metrics
 from lstm_lab.size import count
 from lstm_lab.tasks.future_tag import FutureTag
-from lstm_lab.train import Network, Program, Progress, TrainState, train_step
+from lstm_lab.train import Network, Progress, TrainState, train_step
 from lstm_lab.trial import Evaluation, Trial
 
 DROPOUT = VariationalDropout(WeightDrop(LSTM()), 0.3, 0.3, 0.3)

@@ -13,11 +13,11 @@ from jax import Array
 
 from lstm_lab.discover import subclasses
 from lstm_lab.errors import UsageError
+from lstm_lab.program import Program
 from lstm_lab.tasks.base import Batch, Classification, Task, certain
 from lstm_lab.tasks.copy_memory import CopyMemory
 from lstm_lab.tasks.examples import Examples, Part, epoch_rows, nearest_mean
 from lstm_lab.tasks.text import Text
-from lstm_lab.train import Program
 from lstm_lab.trial import Evaluation, Trial
 
 KEY = jax.random.key(0)

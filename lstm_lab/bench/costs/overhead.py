@@ -14,10 +14,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from lstm_lab.bench.accelerator import in_turns
 from lstm_lab.bench.costs.base import Cost, Question, agree
 from lstm_lab.bench.costs.training import Training
+from lstm_lab.program import Program
 from lstm_lab.sitting import CHUNK
 from lstm_lab.tasks.base import Batch
 from lstm_lab.tasks.recall import Recall
-from lstm_lab.train import Program, TrainState
+from lstm_lab.train import TrainState
 from lstm_lab.trial import Trial
 
 

@@ -16,8 +16,8 @@ from jax import Array
 from lstm_lab.bench.accelerator import in_turns
 from lstm_lab.bench.costs.base import Cost, Question, agree
 from lstm_lab.bench.costs.training import Training
+from lstm_lab.program import Program
 from lstm_lab.tasks.base import Batch, Classification
-from lstm_lab.train import Program
 from lstm_lab.trial import Trial
 
 

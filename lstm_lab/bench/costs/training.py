@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 from lstm_lab.model import Model
+from lstm_lab.program import Program
 from lstm_lab.tasks.recall import Recall
-from lstm_lab.train import Program, TrainState, train_step
+from lstm_lab.train import TrainState, train_step
 from lstm_lab.trial import Trial
 from lstm_lab.unroll import Sequential
 
