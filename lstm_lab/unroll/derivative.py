@@ -27,6 +27,7 @@ class Plan(NamedTuple):
         r: one step's r, `[B, R]`, likewise.
         placed: which of the numbers that are kept, side by side, just fill the place of z; none where they do not.
         widths: of these, along the last axis.
+        stays: whether they are z itself.
         output: which leaf of the carry after a step is its output as well; None where none is.
     """
 
@@ -36,6 +37,7 @@ class Plan(NamedTuple):
     r: jax.ShapeDtypeStruct
     placed: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()
+    stays: bool = False
     output: int | None = None
 
     def lay(self, numbers: Sequence[Array]) -> tuple[Array | None, list[Array]]:
@@ -143,8 +145,9 @@ def plan(cell: Cell, params: Params, carry: Carry, x: Array) -> Plan:
     def numbers(*step: Any) -> list[Array]:
         return differentiate(cell, found, *step).numbers
 
+    closed = jax.make_jaxpr(numbers)(params, carry, z, r)
     placed, room = [], z.shape[-1]
-    for n, kept in enumerate(jax.eval_shape(numbers, params, carry, z, r)):
+    for n, kept in enumerate(closed.out_avals):
         alike = kept.dtype == z.dtype and kept.shape[:-1] == z.shape[:-1]
         if alike and kept.shape[-1] <= room:
             placed.append((n, kept.shape[-1]))
@@ -152,4 +155,6 @@ def plan(cell: Cell, params: Params, carry: Carry, x: Array) -> Plan:
     if room or not placed:
         return found
     which, widths = zip(*placed, strict=True)
-    return found._replace(placed=which, widths=widths)
+    *_, z_in, _ = closed.jaxpr.invars
+    stays = [closed.jaxpr.outvars[n] for n in which] == [z_in]
+    return found._replace(placed=which, widths=widths, stays=stays)

@@ -10,7 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core import ClosedJaxpr
+
+from lstm_lab.unroll.trace import constants, evaluate
 
 
 def joined(f: Callable[[Array], Any]) -> Callable[[Array], Any]:
@@ -25,45 +27,24 @@ def joined(f: Callable[[Array], Any]) -> Callable[[Array], Any]:
 
     def run(adjoint: Array) -> Any:
         closed, shapes = jax.make_jaxpr(f, return_shape=True)(adjoint)
-        results = _evaluate(closed, adjoint)
-        return jax.tree.unflatten(jax.tree.structure(shapes), results)
+        read = evaluate(closed, adjoint, given=_products(closed, adjoint))
+        return jax.tree.unflatten(jax.tree.structure(shapes), map(read, closed.jaxpr.outvars))
 
     return run
 
 
-def _evaluate(closed: ClosedJaxpr, adjoint: Array) -> list[Any]:
-    jaxpr = closed.jaxpr
-    (given,) = jaxpr.invars
-    known = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    done = _product(jaxpr.eqns, given, known, adjoint)
-    known[given] = adjoint
-
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, Literal) else known[atom]
-
-    for equation in jaxpr.eqns:
-        if id(equation) in done:
-            results = [done[id(equation)]]
-        else:
-            params = equation.primitive.get_bind_params(equation.params)
-            results = equation.primitive.bind(*map(read, equation.invars), **params)
-            results = results if equation.primitive.multiple_results else [results]
-        known |= dict(zip(equation.outvars, results, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
-
-
-def _product(
-    equations: list[Any], given: Any, known: Mapping[Any, Array], adjoint: Array
-) -> dict[int, Array]:
-    """All that equations make of the argument's columns, by equation: of one product, cut apart."""
-    found = [(e, _other(e, given, known)) for e in equations]
+def _products(closed: ClosedJaxpr, adjoint: Array) -> dict[Any, Array]:
+    """All that a trace makes of its argument's columns, by variable: of one product, cut apart."""
+    (given,) = closed.jaxpr.invars
+    known = constants(closed)
+    found = [(e, _other(e, given, known)) for e in closed.jaxpr.eqns]
     others = [(e, a) for e, a in found if a is not None]
-    sums = [e for e in equations if _sums(e, given)]
+    sums = [e for e in closed.jaxpr.eqns if _sums(e, given)]
     if not others:
         return {}
     columns = [a for _, a in others]
     if sums:
-        columns.append(jnp.ones((len(adjoint), 1), adjoint.dtype))
+        columns.append(true_after(adjoint).astype(adjoint.dtype))
     left = jnp.concatenate(columns, axis=1) if len(columns) > 1 else columns[0]
     params = dict(others[0][0].params)
     params["dimension_numbers"] = (((0,), (0,)), ((), ()))
@@ -73,8 +54,18 @@ def _product(
     for equation, a in others:
         part = lax.slice_in_dim(product, at, at + a.shape[1])
         at += a.shape[1]
-        done[id(equation)] = part.T if equation.invars[0] is given else part
-    return done | {id(e): product[at] for e in sums}
+        done[equation.outvars[0]] = part.T if equation.invars[0] is given else part
+    return done | {e.outvars[0]: product[at] for e in sums}
+
+
+def true_after(adjoint: Array) -> Array:
+    """True for every row, bool `[N, 1]`, in a way that XLA cannot know before the adjoint `[N, G]`.
+
+    A loop makes the adjoint. What is needed only with it, and made of what was there before, XLA would make before
+    that loop, and keep all along it.
+    """
+    first = adjoint[:, :1]
+    return (first == first) | (first != first)
 
 
 def _other(equation: Any, given: Any, known: Mapping[Any, Array]) -> Array | None:

@@ -14,7 +14,8 @@ through time" (1990), section II. The derivative of `gates` comes from `jax.vjp`
 (`derivative.py`).
 
 Memory is what long sequences wait for. So on a CPU there is one array `[T, B, G]`: it holds z first, each step writes
-over it what its gradient needs, and on the way back dz is written over that (`in_place.py`).
+over it what its gradient needs, and on the way back dz is written over that (`in_place.py`). Of a bias, each step adds
+its own (`offset.py`): added before the loop, z would be there twice.
 
 On a CPU the input is projected within the forward loop where that is faster: an input of few features, or a
 reading that will not be differentiated and whose weights stay in a core's cache. There z need not be written for
@@ -41,7 +42,8 @@ from lstm_lab.errors import UsageError
 from lstm_lab.unroll.base import Schedule, Steps, over
 from lstm_lab.unroll.derivative import differentiate, gates, plan
 from lstm_lab.unroll.in_place import Step, scan_in_place
-from lstm_lab.unroll.joined import joined
+from lstm_lab.unroll.joined import joined, true_after
+from lstm_lab.unroll.offset import apart
 
 
 @dataclass(frozen=True)
@@ -140,23 +142,23 @@ def _forward(
     cell = loop.cell
     # JAX's own derivative would sum the input weights' gradient step by step.
     within = loop.adjoint and _read_alone_projects_within(cell, params, steps.x)
-    given = steps.x if within else cell.project(params, steps.x)
+    given, offset = (steps.x, None) if within else _project(loop, params, steps.x)
     # Where gates takes z apart, XLA fuses its fetching into each use, and a CPU then computes number by number.
     ahead = within or not plan(cell, params, carry, steps.x[0]).summed
     rows, beside = (given, None) if ahead else (None, given)
 
     def step(consts: Any, carry: Carry, row: Any, inputs: Any) -> tuple[Carry, Any, Array]:
-        params, start = consts
+        params, start, offset = consts
         beside, mask, restart = inputs
         given = row if beside is None else beside
-        z = cell.project(params, given) if within else given
+        z = cell.project(params, given) if within else _add(given, offset)
         before = carry if restart is None else _hold(restart, start, carry)
         after, y = cell.gates(params, before, z, cell.recur(params, before))
         after, y = _hold(mask, (after, y), (before, jnp.zeros_like(y)))
         return after, row, y
 
     inputs = (beside, steps.mask, steps.restart)
-    final, _, y = loop.scan(step, (params, start), carry, rows, inputs)
+    final, _, y = loop.scan(step, (params, start, offset), carry, rows, inputs)
     return final, y
 
 
@@ -167,15 +169,17 @@ def _forward_keeping(
     cell = loop.cell
     how = plan(cell, params, carry, steps.x[0])
     within = jax.default_backend() == "cpu" and steps.x.shape[-1] <= _FEW_FEATURES
-    x, z = (steps.x, None) if within else (None, cell.project(params, steps.x))
+    x = steps.x if within else None
+    # Where z stays in its place, whatever is added to it within the loop must be written there.
+    z, offset = (None, None) if within else _project(loop, params, steps.x, whole=how.stays)
     rows, beside = (z, None) if how.placed else (None, z)
     # An output that is a leaf of the carry is written down as what the next step finds; unless that begins anew.
     leaf = how.output if steps.restart is None else None
 
     def step(consts: Any, carry: Carry, row: Any, inputs: Any) -> tuple[Any, Any, Any]:
-        params, start = consts
+        params, start, offset = consts
         x, z, mask, restart = inputs
-        z = cell.project(params, x) if within else row if z is None else z
+        z = cell.project(params, x) if within else _add(row if z is None else z, offset)
         before = carry if restart is None else _hold(restart, start, carry)
         done = differentiate(cell, how, params, before, z, cell.recur(params, before))
         place, rest = how.lay(done.numbers)
@@ -183,12 +187,28 @@ def _forward_keeping(
         return after, place, (y if leaf is None else None, before, rest)
 
     inputs = (x, beside, steps.mask, steps.restart)
-    final, place, (y, before, rest) = loop.scan(step, (params, start), carry, rows, inputs)
+    consts = (params, start, offset)
+    final, place, (y, before, rest) = loop.scan(step, consts, carry, rows, inputs)
     if leaf is not None:
         earlier, last = jax.tree.leaves(before)[leaf], jax.tree.leaves(final)[leaf][None]
         y = jnp.concatenate([last, earlier[:-1]] if loop.reverse else [earlier[1:], last])
         y = _hold(steps.mask, y, jnp.zeros_like(y))
     return final, y, _Kept(before, place, rest)
+
+
+def _project(
+    loop: _Loop, params: Params, x: Array, whole: bool = False
+) -> tuple[Array, Array | None]:
+    """z of all steps, `[T, B, G]`, and what each step has yet to add to its own, `[G]` or None."""
+    project = partial(loop.cell.project, params)
+    # JAX's own derivative would sum the gradient of what is added step by step.
+    if whole or not loop.adjoint or jax.default_backend() != "cpu":
+        return project(x), None
+    return apart(project, x)
+
+
+def _add(z: Array, offset: Array | None) -> Array:
+    return z if offset is None else z + offset
 
 
 # Features of an input that are projected sooner than z is written for all steps and read again.
@@ -302,6 +322,10 @@ def _weight_gradient(
     """
 
     def of_one_part(x: Array, before: Carry, dz: Array, dr: Array | None) -> Params:
+        x = jnp.where(
+            true_after(dz), x, 0
+        )  # x, batch first, is turned for this product when it is its time
+
         def pulled(read: Callable[[Params], Array], adjoint: Array) -> Params:
             return joined(lambda adjoint: jax.vjp(read, params)[1](adjoint)[0])(adjoint)
 

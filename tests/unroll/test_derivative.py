@@ -13,6 +13,7 @@ from lstm_lab.cells.base import Cell
 from lstm_lab.cells.co_rnn import CoRNN
 from lstm_lab.cells.elman import Elman
 from lstm_lab.cells.gru import GRU
+from lstm_lab.cells.layer_norm_lstm import LayerNormLSTM
 from lstm_lab.cells.lru import LRU
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.cells.min_gru import MinGRU
@@ -32,22 +33,25 @@ def planned(cell: Cell) -> tuple[Plan, tuple[Any, ...]]:
     return how, (params, *jax.tree.unflatten(tree, drawn))
 
 
-# What is kept of a step besides the carry before it: widths, and which of them lie in the place of z.
+# What is kept of a step besides the carry before it: widths, which of them lie in the place of z, and whether they are
+# z itself.
 KEPT = {
-    "LSTM: its tanh": (LSTM(), [4 * H], (0,)),
-    "GRU: two tanh, and r of the candidate": (GRU(), [2 * H, H, H], (0, 1)),
-    "Elman: its tanh": (Elman(), [H], (0,)),
-    "Elman with relu: z + r": (Elman("relu"), [H], (0,)),
-    "linear in the carry: z": (MinGRU(), [2 * H], (0,)),
+    "LSTM: its tanh": (LSTM(), [4 * H], (0,), False),
+    "GRU: two tanh, and r of the candidate": (GRU(), [2 * H, H, H], (0, 1), False),
+    "Elman: its tanh": (Elman(), [H], (0,), False),
+    "Elman with relu: z + r": (Elman("relu"), [H], (0,), False),
+    "linear in the carry: z": (MinGRU(), [2 * H], (0,), True),
+    "LSTM with layer norms: z and r": (LayerNormLSTM(), [4 * H, 4 * H], (0,), True),
 }
 
 
-@pytest.mark.parametrize(("cell", "widths", "placed"), KEPT.values(), ids=KEPT.keys())
-def test_what_is_kept(cell: Cell, widths: list[int], placed: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("cell", "widths", "placed", "stays"), KEPT.values(), ids=KEPT.keys())
+def test_what_is_kept(cell: Cell, widths: list[int], placed: tuple[int, ...], stays: bool) -> None:
     how, step = planned(cell)
     shapes = jax.eval_shape(lambda *step: differentiate(cell, how, *step).numbers, *step)
     assert [a.shape for a in shapes] == [(B, width) for width in widths]
     assert how.placed == placed
+    assert how.stays == stays
 
 
 @pytest.mark.parametrize(("cell", "leaf"), [(LSTM(), 0), (GRU(), 0), (CoRNN(), 0), (LRU(), None)])

@@ -108,7 +108,7 @@ def stack(remat: int) -> Any:
     return jax.jit(jax.grad(last, (0, 1))).lower(params, x).compile(), params, x
 
 
-def test_rematerialised_gradients_are_the_same_in_a_third_of_the_memory() -> None:
+def test_rematerialised_gradients_are_the_same_in_two_fifths_of_the_memory() -> None:
     (whole, params, x), (chunked, *_) = stack(0), stack(CHUNK)
     for got, wanted in zip(
         jax.tree.leaves(chunked(params, x)), jax.tree.leaves(whole(params, x)), strict=True
@@ -118,7 +118,10 @@ def test_rematerialised_gradients_are_the_same_in_a_third_of_the_memory() -> Non
     memory = [compiled.memory_analysis().temp_size_in_bytes for compiled in (whole, chunked)]
     ratio = memory[1] / memory[0]
     print(f"peak memory with chunks of {CHUNK} of {LONG} steps: {ratio:.3f} of that without")
-    assert ratio <= 1 / 3
+    assert ratio <= 2 / 5
+    # What layers hand on must be there either way: x, two outputs, and the adjoint of each.
+    handed_on = sum(2 * width * LONG * 4 * 4 for width in (8, 16, 16))
+    assert memory[1] <= 1.1 * handed_on
 
 
 class LearnedParams(NamedTuple):

@@ -117,6 +117,25 @@ def test_the_products_over_all_steps_are_outside_and_read_their_operands_as_they
         assert T * B not in sizes[1:]
 
 
+def test_what_the_projection_adds_is_added_within_the_loop(compiled: str) -> None:
+    everything = computations(compiled)
+    inside = {line for body in loop_bodies(compiled) for line in body}
+    outside = [line for lines in everything.values() for line in lines if line not in inside]
+    wide = [f"f32[{T},{B},{4 * H}]", f"f32[{T * B},{4 * H}]"]
+    assert not set(wide) & set(shapes(outside, "add"))
+
+
+def test_what_the_weight_gradient_reads_is_joined_after_the_loop_back(compiled: str) -> None:
+    assert "is_scheduled=true" in compiled
+    (entry,) = [lines for lines in computations(compiled).values() if " while(" in str(lines)]
+    loops = [n for n, line in enumerate(entry) if " while(" in line]
+    (joins,) = [n for n, line in enumerate(entry) if f" = f32[{T * B},{D + H + 1}]" in line]
+    assert loops[-1] < joins
+    # x is turned once to be projected; for the gradient as it is joined.
+    turned = [n for n, line in enumerate(entry) if f" = f32[{T * B},{D}]" in line]
+    assert len([n for n in turned if n < joins]) == 1
+
+
 def test_each_loop_writes_the_widest_array_once_and_where_it_read_it(compiled: str) -> None:
     forward, backward = loop_bodies(compiled)
     # The gates, over z; and the carry before each step, h and c. The output is h.
