@@ -76,8 +76,9 @@ class Ours(Contender):
 
         def train(steps: int, params: Any, *batch: Any) -> Any:
             def step(state: Any, _: Any) -> Any:
-                params, optimizer_state = state
-                value, gradients = jax.value_and_grad(loss)(params, *batch)
+                # As if the batch were new: what is made of it is made at every step, not once before all.
+                (params, optimizer_state), new = lax.optimization_barrier((state, batch))
+                value, gradients = jax.value_and_grad(loss)(params, *new)
                 updates, optimizer_state = optimizer.update(gradients, optimizer_state)
                 return (optax.apply_updates(params, updates), optimizer_state), value
 
