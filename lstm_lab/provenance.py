@@ -1,8 +1,9 @@
 """What the numbers of a run depend on besides its config, and whether that has changed since.
 
 A resumed run is bitwise the run that was never interrupted where all of it is the same: versions,
-code, data, kind and number of devices and processes, processor, threads, and compiler flags. Threads count
-because XLA's CPU kernels split their sums by thread, and rounding depends on how a sum is split.
+code, data, kind and number of devices and processes, processor and its vector instructions, threads, and compiler
+flags. Threads and vectors count because XLA's CPU kernels split their sums by thread and by lane, and rounding depends
+on how a sum is split; a virtual machine's processor may have one name with AVX-512 and without.
 """
 
 import hashlib
@@ -29,6 +30,7 @@ _DECISIVE = (
     "processes",
     "machine",
     "processor",
+    "vectors",
     "threads",
     "xla_flags",
     "precision",
@@ -60,6 +62,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "processor": _processor(),
+        "vectors": _vectors(),
         "device": devices[0].device_kind,
         "devices": len(devices),
         "processes": jax.process_count(),
@@ -144,8 +147,20 @@ def _commit(package: Path) -> str | None:
 
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor()
+
+
+def _vectors() -> str:
+    """The processor's vector instructions, by the names the system has for them; empty where it does not tell."""
+    named = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    return " ".join(sorted(name for name in named if re.match("amx|asimd|avx|fma|sve", name)))
+
+
+def _cpuinfo(field: str) -> str:
+    """What Linux says of the first processor; empty where it says nothing."""
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+        text = Path("/proc/cpuinfo").read_text()
     except OSError:
-        found = None
-    return found[1] if found else platform.processor()
+        return ""
+    found = re.search(rf"^{field}[ \t]*:[ \t]*(.+)$", text, re.M)
+    return found[1] if found else ""

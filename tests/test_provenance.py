@@ -1,6 +1,7 @@
 """What is recorded about the machine, and which changes break the bitwise promise."""
 
 import copy
+import platform
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def test_nothing_has_changed(here: dict[str, Any]) -> None:
     "field",
     [
         *("versions.jax", "versions.jaxlib", "versions.flax", "versions.optax", "code", "data"),
-        *("device", "devices", "machine", "processor", "threads"),
+        *("device", "devices", "machine", "processor", "vectors", "threads"),
         *("xla_flags", "precision", "x64"),
     ],
 )
@@ -62,6 +63,24 @@ def test_what_only_informs_does_not_count(here: dict[str, Any]) -> None:
 
 def test_a_record_that_lacks_everything_differs_and_does_not_fail(here: dict[str, Any]) -> None:
     assert "code: was None, now " + here["code"] in differences({}, here)
+
+
+def test_two_processors_of_one_name_differ_by_their_vectors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = {"model name": "Some Processor", "flags": "sse2 fma avx avx2 mmx"}
+    monkeypatch.setattr(provenance, "_cpuinfo", lambda field: said.get(field, ""))
+    narrow = environment()
+    said["flags"] += " avx512f"
+    assert differences(narrow, environment()) == [
+        "vectors: was avx avx2 fma, now avx avx2 avx512f fma"
+    ]
+    del said["flags"]
+    said["Features"] = "fp asimd sve aes"
+    assert environment()["vectors"] == "asimd sve"
+    said.clear()
+    unknown = environment()
+    assert (unknown["processor"], unknown["vectors"]) == (platform.processor(), "")
 
 
 def test_code_hash_sees_contents_names_and_nothing_else(tmp_path: Path) -> None:
