@@ -20,7 +20,7 @@ def evaluate(
     Args:
         closed: the trace.
         arguments: what its function is called with.
-        given: values by variable; an equation whose results are all among them is left out.
+        given: values by variable; an equation whose results are all among them is left out, if it has any.
 
     Returns:
         What reads a variable of the trace, or a literal.
@@ -31,7 +31,7 @@ def evaluate(
         return atom.val if isinstance(atom, Literal) else known[atom]
 
     for equation in closed.jaxpr.eqns:
-        if all(v in known for v in equation.outvars):
+        if equation.outvars and all(v in known for v in equation.outvars):
             continue
         params = equation.primitive.get_bind_params(equation.params)
         results = equation.primitive.bind(*map(read, equation.invars), **params)

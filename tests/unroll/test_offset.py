@@ -45,6 +45,18 @@ def test_what_is_added_last_is_found(project: Callable[[Array], Array], adds: bo
     np.testing.assert_allclose(rest, project(X), rtol=1e-6, atol=1e-6)
 
 
+def test_what_a_projection_says_on_its_way_is_said() -> None:
+    heard: list[Array] = []
+
+    def project(x: Array) -> Array:
+        jax.debug.callback(heard.append, jnp.sum(x))
+        return x @ W + b
+
+    jax.block_until_ready(jax.jit(lambda x: apart(project, x))(X))
+    jax.effects_barrier()
+    assert len(heard) == 1
+
+
 @pytest.mark.parametrize("cell", everything("lstm_lab.cells", Cell), ids=repr)
 def test_of_every_cell_the_parts_make_the_projection(cell: Cell) -> None:
     params = cell.prepare(cell.init(jax.random.key(0), D, 8))
