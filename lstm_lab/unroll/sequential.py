@@ -322,9 +322,8 @@ def _weight_gradient(
     """
 
     def of_one_part(x: Array, before: Carry, dz: Array, dr: Array | None) -> Params:
-        x = jnp.where(
-            true_after(dz), x, 0
-        )  # x, batch first, is turned for this product when it is its time
+        # x came batch first: it is turned when this product's time has come.
+        x = jnp.where(true_after(dz), x, 0)
 
         def pulled(read: Callable[[Params], Array], adjoint: Array) -> Params:
             return joined(lambda adjoint: jax.vjp(read, params)[1](adjoint)[0])(adjoint)

@@ -10,7 +10,7 @@ from jax import Array
 
 from lstm_lab.cells.base import Cell
 from lstm_lab.unroll.offset import apart
-from tests.variants import everything
+from tests.variants import CELLS, name
 
 D, G = 3, 4
 X = jax.random.normal(jax.random.key(0), (5, 2, D))
@@ -57,7 +57,7 @@ def test_what_a_projection_says_on_its_way_is_said() -> None:
     assert len(heard) == 1
 
 
-@pytest.mark.parametrize("cell", everything("lstm_lab.cells", Cell), ids=repr)
+@pytest.mark.parametrize("cell", CELLS, ids=name)
 def test_of_every_cell_the_parts_make_the_projection(cell: Cell) -> None:
     params = cell.prepare(cell.init(jax.random.key(0), D, 8))
     # No parameter is zero, as biases are at first.

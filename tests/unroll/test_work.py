@@ -73,6 +73,12 @@ def loop_bodies(text: str) -> list[list[str]]:
     return [with_all_called(name, everything) for name in bodies]
 
 
+def outside_loops(text: str) -> list[str]:
+    """All instructions but those of the time loops' bodies."""
+    inside = {line for body in loop_bodies(text) for line in body}
+    return [line for lines in computations(text).values() for line in lines if line not in inside]
+
+
 def shapes(lines: list[str], operation: str) -> list[str]:
     return [
         m[1] for line in lines if (m := re.search(rf" = (\w+\[[\d,]*\])\S* {operation}\(", line))
@@ -103,9 +109,7 @@ def test_no_loop_copies_a_whole_sequence(compiled: str) -> None:
 def test_the_products_over_all_steps_are_outside_and_read_their_operands_as_they_lie(
     compiled: str,
 ) -> None:
-    everything = computations(compiled)
-    inside = {line for body in loop_bodies(compiled) for line in body}
-    outside = [line for lines in everything.values() for line in lines if line not in inside]
+    outside = outside_loops(compiled)
     # Projection and its adjoint, and the gradient of both weight matrices and the bias at once.
     wanted = [f"[{T * B},{4 * H}]", f"[{T * B},{D}]", f"[{D + H + 1},{4 * H}]"]
     got = [shape.removeprefix("f32") for shape in shapes(outside, "dot")]
@@ -118,9 +122,7 @@ def test_the_products_over_all_steps_are_outside_and_read_their_operands_as_they
 
 
 def test_what_the_projection_adds_is_added_within_the_loop(compiled: str) -> None:
-    everything = computations(compiled)
-    inside = {line for body in loop_bodies(compiled) for line in body}
-    outside = [line for lines in everything.values() for line in lines if line not in inside]
+    outside = outside_loops(compiled)
     wide = [f"f32[{T},{B},{4 * H}]", f"f32[{T * B},{4 * H}]"]
     assert not set(wide) & set(shapes(outside, "add"))
 
