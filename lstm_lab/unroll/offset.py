@@ -25,7 +25,7 @@ def apart(project: Callable[[Array], Array], x: Array) -> tuple[Array, Array | N
         An array `[..., G]` and what is to be added to it, `[G]`; or `project(x)` and None.
     """
     closed = jax.make_jaxpr(project)(x)
-    read = evaluate(closed, x, given={})
+    read = evaluate(closed, x)
     found = _added_last(closed)
     if found is None:
         return read(closed.jaxpr.outvars[0]), None

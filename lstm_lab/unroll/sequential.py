@@ -19,8 +19,8 @@ its own (`offset.py`): added before the loop, z would be there twice.
 
 On a CPU the input is projected within the forward loop where that is faster: an input of few features, or a
 reading that will not be differentiated and whose weights stay in a core's cache. There z need not be written for
-all steps and read again, which takes longer than computing it. There too the backward loop reads weights that were
-transposed before it.
+all steps and read again, which takes longer than computing it. There too loops read weights as they lie best, which
+is seen to once before them, and products of large ones are computed as their transposes (`turned.py`).
 
 With `remat`, time is cut into chunks and only the carry between chunks is kept; each chunk's inner
 quantities are computed again when its gradient is due (T. Chen et al., "Training deep nets with sublinear
@@ -44,6 +44,7 @@ from lstm_lab.unroll.derivative import differentiate, gates, plan
 from lstm_lab.unroll.in_place import Step, scan_in_place
 from lstm_lab.unroll.joined import joined, true_after
 from lstm_lab.unroll.offset import apart
+from lstm_lab.unroll.turned import large, turned
 
 
 @dataclass(frozen=True)
@@ -146,19 +147,21 @@ def _forward(
     # Where gates takes z apart, XLA fuses its fetching into each use, and a CPU then computes number by number.
     ahead = within or not plan(cell, params, carry, steps.x[0]).summed
     rows, beside = (given, None) if ahead else (None, given)
+    weights = _Weights(loop, steps.x.shape[1])
 
     def step(consts: Any, carry: Carry, row: Any, inputs: Any) -> tuple[Carry, Any, Array]:
-        params, start, offset = consts
+        params, laid, start, offset = consts
         beside, mask, restart = inputs
         given = row if beside is None else beside
-        z = cell.project(params, given) if within else _add(given, offset)
+        z = weights.apply(cell.project, laid, given) if within else _add(given, offset)
         before = carry if restart is None else _hold(restart, start, carry)
-        after, y = cell.gates(params, before, z, cell.recur(params, before))
+        after, y = cell.gates(params, before, z, weights.apply(cell.recur, laid, before))
         after, y = _hold(mask, (after, y), (before, jnp.zeros_like(y)))
         return after, row, y
 
     inputs = (beside, steps.mask, steps.restart)
-    final, _, y = loop.scan(step, (params, start, offset), carry, rows, inputs)
+    consts = (params, weights.lay(params), start, offset)
+    final, _, y = loop.scan(step, consts, carry, rows, inputs)
     return final, y
 
 
@@ -175,19 +178,21 @@ def _forward_keeping(
     rows, beside = (z, None) if how.placed else (None, z)
     # An output that is a leaf of the carry is written down as what the next step finds; unless that begins anew.
     leaf = how.output if steps.restart is None else None
+    weights = _Weights(loop, steps.x.shape[1])
 
     def step(consts: Any, carry: Carry, row: Any, inputs: Any) -> tuple[Any, Any, Any]:
-        params, start, offset = consts
+        params, laid, start, offset = consts
         x, z, mask, restart = inputs
         z = cell.project(params, x) if within else _add(row if z is None else z, offset)
         before = carry if restart is None else _hold(restart, start, carry)
-        done = differentiate(cell, how, params, before, z, cell.recur(params, before))
+        r = weights.apply(cell.recur, laid, before)
+        done = differentiate(cell, how, params, before, z, r)
         place, rest = how.lay(done.numbers)
         after, y = _hold(mask, (done.after, done.y), (before, jnp.zeros_like(done.y)))
         return after, place, (y if leaf is None else None, before, rest)
 
     inputs = (x, beside, steps.mask, steps.restart)
-    consts = (params, start, offset)
+    consts = (params, weights.lay(params), start, offset)
     final, place, (y, before, rest) = loop.scan(step, consts, carry, rows, inputs)
     if leaf is not None:
         earlier, last = jax.tree.leaves(before)[leaf], jax.tree.leaves(final)[leaf][None]
@@ -227,28 +232,43 @@ def _read_alone_projects_within(cell: Cell, params: Params, x: Array) -> bool:
     return x.shape[1] >= _FEW_ROWS and weights <= _CACHED_BYTES
 
 
-def _transposed(weights: Params) -> Params:
-    return jax.tree.map(lambda w: w.T if w.ndim == 2 else w, weights)
+@dataclass(frozen=True)
+class _Weights:
+    """How a loop multiplies by weights on a CPU: each as it lies best for that, which is seen to once before it.
 
+    Of large ones the products are turned, and ask for `x @ W` that Wᵀ lies there (`turned.py`); of others that loop
+    back asks for `d @ Wᵀ` that Wᵀ does, by weights that lie otherwise a CPU takes twice as long to multiply.
 
-def _laid_for_adjoint(params: Params, batch: int) -> Params | None:
-    """The weights as the loop backward multiplies by them, transposed; None where it does better without.
-
-    A CPU takes twice as long to multiply by weights that do not lie so; of a single row, XLA would transpose them
-    back at every step.
+    Attributes:
+        loop: whose these are.
+        batch: its rows, B.
+        back: whether it goes back.
     """
-    if jax.default_backend() != "cpu" or batch == 1:
-        return None
-    # Without the barrier the compiler would see two transposes in a row and undo both.
-    return jax.tree.map(lax.optimization_barrier, _transposed(params))
 
+    loop: _Loop
+    batch: int
+    back: bool = False
 
-def _recur_adjoint(
-    cell: Cell, params: Params, laid: Params | None, before: Carry, dr: Array
-) -> Carry:
-    """The adjoint of `cell.recur` by the carry."""
-    recur = partial(cell.recur, params if laid is None else _transposed(laid))
-    return jax.vjp(recur, before)[1](dr)[0]
+    def lay(self, params: Params) -> Params:
+        """Put them as they lie best, leaves `[K, N]` or `[N, K]`."""
+        # Without the barrier the compiler would see two transposes in a row and undo both.
+        return self._transposed(params, lax.optimization_barrier)
+
+    def apply(self, f: Callable[[Params, Any], Array], laid: Params, read: Any) -> Array:
+        """`f(params, read)`, of weights that were laid."""
+        params = self._transposed(laid)
+        if not self.loop.adjoint:
+            return f(params, read)
+        return turned(f, params, _parts(self.batch))(read)
+
+    def _transposed(self, params: Params, then: Callable[[Array], Array] = lambda w: w) -> Params:
+        return jax.tree.map(lambda w: then(w.T) if self._lies_transposed(w) else w, params)
+
+    def _lies_transposed(self, w: Array) -> bool:
+        # Of a single row, XLA would transpose them back at every step.
+        if not self.loop.adjoint or jax.default_backend() != "cpu" or self.batch == 1:
+            return False
+        return w.ndim == 2 and large(w, self.batch // _parts(self.batch)) is not self.back
 
 
 _with_adjoint = jax.custom_vjp(_forward, nondiff_argnums=(0,))
@@ -266,7 +286,7 @@ def _bwd(loop: _Loop, given: Any, cotangents: tuple[Carry, Array]) -> tuple[Any,
     d_final, dy = cotangents
     cell = loop.cell
     how = plan(cell, params, start, steps.x[0])
-    laid = _laid_for_adjoint(params, steps.x.shape[1])
+    weights = _Weights(loop, steps.x.shape[1], back=True)
     # Where the parameters' own part of gates' derivative is yet to come, what was read must stay.
     rows, beside = (None, kept.place) if how.own else (kept.place, None)
 
@@ -280,7 +300,11 @@ def _bwd(loop: _Loop, given: Any, cotangents: tuple[Carry, Array]) -> tuple[Any,
         done = differentiate(cell, how, params, before, *_zeros((how.z, how.r)))
         numbers = how.take(row if beside is None else beside, rest)
         d_before, dz, dr = done.pull(numbers)((d_after, dy))
-        through = _recur_adjoint(cell, params, laid, before, dr)
+
+        def pulled(params: Params, dr: Array) -> Carry:
+            return jax.vjp(partial(cell.recur, params), before)[1](dr)[0]
+
+        through = weights.apply(pulled, laid, dr)
         d_before = jax.tree.map(lambda *parts: sum(parts), d_before, through, held)
         if restart is not None:
             taken = _hold(restart, d_before, _zeros(d_before))
@@ -292,7 +316,7 @@ def _bwd(loop: _Loop, given: Any, cotangents: tuple[Carry, Array]) -> tuple[Any,
 
     (d_carry, d_start), dz, (dr, d_out) = loop.scan(
         step,
-        (params, laid),
+        (params, weights.lay(params)),
         (d_final, _zeros(start)),
         rows,
         (kept.before, beside, kept.rest, steps.mask, steps.restart, dy),

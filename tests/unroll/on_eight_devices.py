@@ -1,8 +1,8 @@
 """Run readings laid over eight devices, and print how far each is from the same reading on one.
 
 A process of its own, because the number of devices is fixed when JAX starts: JAX_NUM_CPU_DEVICES=8. Each
-argument is a case, `CELL,SCHEDULE,KIND` by class names, where a schedule may have one setting:
-`GRU,Sequential:remat=4,shard_map`.
+argument is a case, `CELL,SCHEDULE,KIND` by class names, where a schedule may have one setting, and a kind the word
+`large`: `GRU,Sequential:remat=4,shard_map`, `LSTM,Sequential,auto:large`.
 """
 
 import json
@@ -20,12 +20,15 @@ from lstm_lab.cells.base import Cell
 from lstm_lab.config import known
 from lstm_lab.unroll import Schedule, unroll
 
-B, T, D, H = 16, 6, 2, 3
+T, D = 6, 2
+# B and H. Of the large, products are turned, each device's rows filled up by themselves (`unroll/turned.py`).
+SIZES = {"": (16, 3), "large": (80, 184)}
 ROWS, WHOLE = PartitionSpec("batch"), PartitionSpec()
 
 
-def measure(cell: Cell, schedule: Schedule, kind: str) -> float:
+def measure(cell: Cell, schedule: Schedule, kind: str, size: str) -> float:
     """The greatest relative difference of loss and gradients between eight devices and one."""
+    B, H = SIZES[size]
     params = cell.init(jax.random.key(0), D, H)
     x = jax.random.normal(jax.random.key(1), (B, T, D))
     lengths = jnp.arange(B, dtype=jnp.int32) % (T + 1)
@@ -65,7 +68,8 @@ def main(cases: list[str]) -> None:
         name, _, setting = schedule.partition(":")
         field, _, value = setting.partition("=")
         settings = {field: int(value)} if field else {}
-        print(json.dumps([case, measure(known()[cell](), known()[name](**settings), kind)]))
+        kind, _, size = kind.partition(":")
+        print(json.dumps([case, measure(known()[cell](), known()[name](**settings), kind, size)]))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,12 @@ PAIRS = (
     "LRU,Associative",
     "GRU,Newton",
 )
-SAMPLE = ("LSTM,Sequential,explicit", "MinGRU,Associative,explicit", "LSTM,Sequential,shard_map")
-
+SAMPLE = (
+    "LSTM,Sequential,explicit",
+    "MinGRU,Associative,explicit",
+    "LSTM,Sequential,shard_map",
+    *(f"LSTM,Sequential,{kind}:large" for kind in KINDS),
+)
 
 SETTINGS = {"JAX_NUM_CPU_DEVICES": "8"}
 

@@ -35,8 +35,8 @@ def compiled() -> str:
     return training_step(B)
 
 
-def training_step(B: int, place: NamedSharding | None = None) -> str:
-    """An LSTM's training step with B rows, laid in some place, as optimised HLO."""
+def training_step(B: int, place: NamedSharding | None = None, H: int = H) -> str:
+    """An LSTM's training step with B rows, laid in some place, and H units, as optimised HLO."""
     cell = LSTM()
     params = cell.init(jax.random.key(0), D, H)
 
@@ -95,6 +95,18 @@ def test_both_loops_read_weights_row_by_row(compiled: str) -> None:
     for body in loop_bodies(compiled):
         (product,) = [line for line in body if " dot(" in line]
         assert "lhs_contracting_dims={1}, rhs_contracting_dims={0}" in product
+        moved = shapes(body, "copy") + shapes(body, "transpose")
+        assert not {f"f32[{H},{4 * H}]", f"f32[{4 * H},{H}]"} & set(moved)
+
+
+def test_large_weights_are_read_as_they_lie_and_rows_filled_up_to_eight() -> None:
+    H, rows = 184, 10
+    forward, backward = loop_bodies(training_step(rows, H=H))
+    assert shapes(forward, "dot") == [f"f32[{4 * H},16]"]
+    assert shapes(backward, "dot") == [f"f32[{H},16]"]
+    for body in (forward, backward):
+        (product,) = [line for line in body if " dot(" in line]
+        assert "lhs_contracting_dims={1}" in product
         moved = shapes(body, "copy") + shapes(body, "transpose")
         assert not {f"f32[{H},{4 * H}]", f"f32[{4 * H},{H}]"} & set(moved)
 
@@ -170,10 +182,22 @@ def test_a_reading_alone_takes_its_gates_from_rows_that_are_fetched_once(cell: C
         assert not [line for lines in fused for line in lines if " dynamic-slice(" in line]
 
 
-def test_a_batch_over_devices_is_neither_turned_round_nor_summed_twice() -> None:
+def on_two_devices(B: int, H: int = H) -> str:
     mesh = jax.make_mesh((2,), ("batch",), (AxisType.Auto,))
     with jax.set_mesh(mesh):
-        text = training_step(2 * B, NamedSharding(mesh, PartitionSpec("batch")))
+        return training_step(B, NamedSharding(mesh, PartitionSpec("batch")), H)
+
+
+def test_rows_over_devices_are_filled_up_on_each() -> None:
+    H = 184
+    text = on_two_devices(2 * 10, H)
+    for body, wanted in zip(loop_bodies(text), (4 * H, H), strict=True):
+        assert shapes(body, "dot") == [f"f32[{wanted},16]"]
+        assert not [line for line in body if "all-" in line or "collective" in line]
+
+
+def test_a_batch_over_devices_is_neither_turned_round_nor_summed_twice() -> None:
+    text = on_two_devices(2 * B)
     got = [shape.removeprefix("f32") for shape in shapes(text.splitlines(), "dot")]
     assert f"[{D + H + 1},{4 * H}]" in got
     lines = text.splitlines()
