@@ -19,8 +19,8 @@ from lstm_lab.unroll.trace import evaluate
 
 # Bytes of a matrix of weights from which on packing it costs more than turning the result back.
 _LARGE = 2**19
-# The library multiplies by so many columns at once, here the rows of a batch: more, or fewer, are filled up.
-_TOGETHER = 8
+# Of fewer rows, packing is not what takes long.
+_FEW = 3
 
 
 def large(weights: Array, rows: Any) -> bool:
@@ -30,7 +30,7 @@ def large(weights: Array, rows: Any) -> bool:
         weights: `[K, N]`; any other array is not.
         rows: of the batch, on one device; a symbol in a program that is exported for any.
     """
-    few = not isinstance(rows, int) or rows < _TOGETHER
+    few = not isinstance(rows, int) or rows < _FEW
     if few or jax.default_backend() != "cpu" or weights.ndim != 2:
         return False
     return weights.size * weights.dtype.itemsize >= _LARGE
@@ -76,12 +76,18 @@ def _product(weights: Array, rows: Array, parts: int, equation: Any) -> Array:
     """`rows [B, K]` times the transpose of `weights [N, K]`: `[B, N]`."""
     B, K = rows.shape
     # XLA cuts the batch: each part is filled up by itself.
-    cut = rows.reshape(*([parts] if parts > 1 else []), B // parts, K)
-    filled = jnp.pad(cut, [(0, 0)] * (cut.ndim - 2) + [(0, -(B // parts) % _TOGETHER), (0, 0)])
+    own = B // parts
+    cut = rows.reshape(*([parts] if parts > 1 else []), own, K)
+    filled = jnp.pad(cut, [(0, 0)] * (cut.ndim - 2) + [(0, _filled(own) - own), (0, 0)])
     contracted = ((1,), (cut.ndim - 1,))
     # Where the result lies is said of the product as it stood; of this one, it follows from where the rows do.
     params = {**equation.params, "dimension_numbers": (contracted, ((), ())), "out_sharding": None}
     # Without the barrier the compiler would see two transposes in a row and undo both.
     product = lax.optimization_barrier(lax.dot_general_p.bind(weights, filled, **params))
-    product = product[..., : B // parts]
+    product = product[..., :own]
     return jnp.moveaxis(product, 0, -1).reshape(B, len(weights))
+
+
+def _filled(rows: int) -> int:
+    """Rows, here columns, that the library multiplies by at once, or the next multiple: left over, it takes longer."""
+    return 4 if rows <= 4 else rows + -rows % 8
