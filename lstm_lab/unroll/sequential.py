@@ -257,16 +257,18 @@ class _Weights:
     def apply(self, f: Callable[[Params, Any], Array], laid: Params, read: Any) -> Array:
         """`f(params, read)`, of weights that were laid."""
         params = self._transposed(laid)
-        if not self.loop.adjoint:
-            return f(params, read)
-        return turned(f, params, _parts(self.batch))(read)
+        return turned(f, params, _parts(self.batch))(read) if self._chosen else f(params, read)
+
+    @property
+    def _chosen(self) -> bool:
+        return self.loop.adjoint and jax.default_backend() == "cpu"
 
     def _transposed(self, params: Params, then: Callable[[Array], Array] = lambda w: w) -> Params:
         return jax.tree.map(lambda w: then(w.T) if self._lies_transposed(w) else w, params)
 
     def _lies_transposed(self, w: Array) -> bool:
         # Of a single row, XLA would transpose them back at every step.
-        if not self.loop.adjoint or jax.default_backend() != "cpu" or self.batch == 1:
+        if not self._chosen or self.batch == 1:
             return False
         return w.ndim == 2 and large(w, self.batch // _parts(self.batch)) is not self.back
 

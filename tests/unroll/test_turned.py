@@ -13,11 +13,13 @@ from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lstm import LSTM
 from lstm_lab.unroll import Sequential, unroll
 from lstm_lab.unroll.turned import large, turned
+from tests.trees import assert_close
 
 Read = Callable[[Any, Array], Any]
 
 # Half a MiB of weights is large; in the place of 20 rows, 24 are multiplied.
 B, K, N = 20, 320, 410
+TOLERANCE = 1e-5
 
 
 def _draw(*shape: int) -> Array:
@@ -54,11 +56,6 @@ FUNCTIONS: dict[str, tuple[Read, list[tuple[int, ...]]]] = {
 }
 
 
-def _close(got: Any, wanted: Any) -> bool:
-    near = lambda x, y: bool(jnp.allclose(x, y, rtol=1e-4, atol=1e-5))  # noqa: E731
-    return jax.tree.all(jax.tree.map(near, got, wanted))
-
-
 def _products(f: Callable[[Array], Any]) -> list[tuple[int, ...]]:
     equations = jax.make_jaxpr(f)(X).eqns
     return [e.outvars[0].aval.shape for e in equations if e.primitive is lax.dot_general_p]
@@ -67,16 +64,16 @@ def _products(f: Callable[[Array], Any]) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize(("f", "products"), FUNCTIONS.values(), ids=FUNCTIONS.keys())
 def test_turned_it_says_the_same(f: Read, products: list[tuple[int, ...]]) -> None:
     run = turned(f, PARAMS, parts=1)
-    assert _close(jax.jit(run)(X), f(PARAMS, X))
+    assert_close(jax.jit(run)(X), f(PARAMS, X), TOLERANCE)
     pair = jnp.stack([X, -X])
-    assert _close(jax.vmap(run)(pair), jax.vmap(lambda x: f(PARAMS, x))(pair))
+    assert_close(jax.vmap(run)(pair), jax.vmap(lambda x: f(PARAMS, x))(pair), TOLERANCE)
     assert _products(run) == products
 
 
 def test_rows_that_are_parted_are_filled_up_by_part() -> None:
     f = FUNCTIONS["product"][0]
     run = turned(f, PARAMS, parts=2)
-    assert _close(jax.jit(run)(X), f(PARAMS, X))
+    assert_close(jax.jit(run)(X), f(PARAMS, X), TOLERANCE)
     assert _products(run) == [(N, 2, 16)]
     assert _products(turned(f, PARAMS, parts=10)) == [(B, N)]
 
@@ -106,7 +103,7 @@ def test_a_gradient_is_exported_for_any_batch() -> None:
     gradient = jax.jit(jax.grad(loss))
     program = jax.export.export(gradient)(jax.ShapeDtypeStruct((rows, 4, 5), jnp.float32))
     x = _draw(B, 4, 5)
-    assert _close(program.call(x), gradient(x))
+    assert_close(program.call(x), gradient(x), TOLERANCE)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 10])
@@ -121,4 +118,4 @@ def test_the_gradient_by_large_weights_is_jaxs_own(cell: Cell, hidden: int, rows
 
         return jax.jit(jax.value_and_grad(loss, (0, 1)))(params, x)
 
-    assert _close(measured(Sequential()), measured(Sequential(adjoint=False)))
+    assert_close(measured(Sequential()), measured(Sequential(adjoint=False)), TOLERANCE)
