@@ -75,16 +75,17 @@ def turned(f: Callable[..., Any], params: Params, parts: int) -> Callable[..., A
 def _product(weights: Array, rows: Array, parts: int, equation: Any) -> Array:
     """`rows [B, K]` times the transpose of `weights [N, K]`: `[B, N]`."""
     B, K = rows.shape
-    # XLA cuts the batch: each part is filled up by itself.
     own = B // parts
-    cut = rows.reshape(*([parts] if parts > 1 else []), own, K)
-    filled = jnp.pad(cut, [(0, 0)] * (cut.ndim - 2) + [(0, _filled(own) - own), (0, 0)])
+    missing = _filled(own) - own
+    # XLA cuts the batch: each part is filled up by itself. Where none is, cutting it here would cost a copy.
+    cut = rows.reshape(parts, own, K) if missing and parts > 1 else rows
+    filled = jnp.pad(cut, [(0, 0)] * (cut.ndim - 2) + [(0, missing), (0, 0)])
     contracted = ((1,), (cut.ndim - 1,))
     # Where the result lies is said of the product as it stood; of this one, it follows from where the rows do.
     params = {**equation.params, "dimension_numbers": (contracted, ((), ())), "out_sharding": None}
     # Without the barrier the compiler would see two transposes in a row and undo both.
     product = lax.optimization_barrier(lax.dot_general_p.bind(weights, filled, **params))
-    product = product[..., :own]
+    product = product[..., : product.shape[-1] - missing]
     return jnp.moveaxis(product, 0, -1).reshape(B, len(weights))
 
 
