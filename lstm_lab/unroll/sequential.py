@@ -145,7 +145,7 @@ def _forward(
     within = loop.adjoint and _read_alone_projects_within(cell, params, steps.x)
     given, offset = (steps.x, None) if within else _project(loop, params, steps.x)
     # Where gates takes z apart, XLA fuses its fetching into each use, and a CPU then computes number by number.
-    ahead = within or not plan(cell, params, carry, steps.x[0]).summed
+    ahead = not plan(cell, params, carry, steps.x[0]).summed
     rows, beside = (given, None) if ahead else (None, given)
     weights = _Weights(loop, steps.x.shape[1])
 
