@@ -6,6 +6,7 @@ a trace of one step beforehand.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -17,8 +18,10 @@ from jax import Array, lax
 from lstm_lab.cells.base import KEPT, Carry, Cell, Params
 
 
-class Plan(NamedTuple):
-    """How a cell's gradient is computed.
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Plan:
+    """How a cell's gradient is computed: a value, which a trace hands from the loop forward to the loop back.
 
     Attributes:
         own: whether `gates` reads parameters, as layer norms, peepholes and inner products do.
@@ -157,4 +160,4 @@ def plan(cell: Cell, params: Params, carry: Carry, x: Array) -> Plan:
     which, widths = zip(*placed, strict=True)
     *_, z_in, _ = closed.jaxpr.invars
     stays = [closed.jaxpr.outvars[n] for n in which] == [z_in]
-    return found._replace(placed=which, widths=widths, stays=stays)
+    return replace(found, placed=which, widths=widths, stays=stays)

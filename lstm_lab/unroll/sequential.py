@@ -40,7 +40,7 @@ from jax import Array, lax
 from lstm_lab.cells.base import Carry, Cell, Params
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll.base import Schedule, Steps, over
-from lstm_lab.unroll.derivative import differentiate, gates, plan
+from lstm_lab.unroll.derivative import Plan, differentiate, gates, plan
 from lstm_lab.unroll.in_place import Step, scan_in_place
 from lstm_lab.unroll.joined import joined, true_after
 from lstm_lab.unroll.offset import apart
@@ -166,11 +166,10 @@ def _forward(
 
 
 def _forward_keeping(
-    loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
+    loop: _Loop, how: Plan, params: Params, carry: Carry, start: Carry, steps: Steps
 ) -> tuple[Carry, Array, _Kept]:
     """Run the loop, and keep what its gradient needs: in the place of z, if it fits there."""
     cell = loop.cell
-    how = plan(cell, params, carry, steps.x[0])
     within = jax.default_backend() == "cpu" and steps.x.shape[-1] <= _FEW_FEATURES
     x = steps.x if within else None
     # Where z stays in its place, whatever is added to it within the loop must be written there.
@@ -279,15 +278,15 @@ _with_adjoint = jax.custom_vjp(_forward, nondiff_argnums=(0,))
 def _fwd(
     loop: _Loop, params: Params, carry: Carry, start: Carry, steps: Steps
 ) -> tuple[tuple[Carry, Array], Any]:
-    final, y, kept = _forward_keeping(loop, params, carry, start, steps)
-    return (final, y), (params, start, steps, kept)
+    how = plan(loop.cell, params, carry, steps.x[0])
+    final, y, kept = _forward_keeping(loop, how, params, carry, start, steps)
+    return (final, y), (how, params, start, steps, kept)
 
 
 def _bwd(loop: _Loop, given: Any, cotangents: tuple[Carry, Array]) -> tuple[Any, Any, Any, Any]:
-    params, start, steps, kept = given
+    how, params, start, steps, kept = given
     d_final, dy = cotangents
     cell = loop.cell
-    how = plan(cell, params, start, steps.x[0])
     weights = _Weights(loop, steps.x.shape[1], back=True)
     # Where the parameters' own part of gates' derivative is yet to come, what was read must stay.
     rows, beside = (None, kept.place) if how.own else (kept.place, None)
