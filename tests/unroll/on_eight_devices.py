@@ -2,7 +2,7 @@
 
 A process of its own, because the number of devices is fixed when JAX starts: JAX_NUM_CPU_DEVICES=8. Each
 argument is a case, `CELL,SCHEDULE,KIND` by class names, where a schedule may have one setting, and a kind the word
-`large`: `GRU,Sequential:remat=4,shard_map`, `LSTM,Sequential,auto:large`.
+`large` or `even`: `GRU,Sequential:remat=4,shard_map`, `LSTM,Sequential,auto:large`.
 """
 
 import json
@@ -21,8 +21,9 @@ from lstm_lab.config import known
 from lstm_lab.unroll import Schedule, unroll
 
 T, D = 6, 2
-# B and H. Of the large, products are turned, each device's rows filled up by themselves (`unroll/turned.py`).
-SIZES = {"": (16, 3), "large": (80, 184)}
+# B and H. Of the large, products are turned, each device's rows filled up by themselves (`unroll/turned.py`); of the
+# even ones there is nothing to fill.
+SIZES = {"": (16, 3), "large": (80, 184), "even": (64, 184)}
 ROWS, WHOLE = PartitionSpec("batch"), PartitionSpec()
 
 

@@ -22,7 +22,7 @@ SAMPLE = (
     "LSTM,Sequential,explicit",
     "MinGRU,Associative,explicit",
     "LSTM,Sequential,shard_map",
-    *(f"LSTM,Sequential,{kind}:large" for kind in KINDS),
+    *(f"LSTM,Sequential,{kind}:{size}" for kind in KINDS for size in ("large", "even")),
 )
 
 SETTINGS = {"JAX_NUM_CPU_DEVICES": "8"}
