@@ -144,7 +144,8 @@ def _forward(
     # JAX's own derivative would sum the input weights' gradient step by step.
     within = loop.adjoint and _read_alone_projects_within(cell, params, steps.x)
     given, offset = (steps.x, None) if within else _project(loop, params, steps.x)
-    # Where gates takes z apart, XLA fuses its fetching into each use, and a CPU then computes number by number.
+    # Where gates takes z apart, XLA fuses into each use its fetching, or that of the few features it is made of, and a
+    # CPU then computes number by number.
     ahead = not plan(cell, params, carry, steps.x[0]).summed
     rows, beside = (given, None) if ahead else (None, given)
     weights = _Weights(loop, steps.x.shape[1])

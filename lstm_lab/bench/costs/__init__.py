@@ -37,11 +37,12 @@ def every_question(rounds: int) -> list[Question]:
     """All costs, at the sizes their bars are set for.
 
     Args:
-        rounds: turns of each side, or processes one after the other.
+        rounds: turns of each side, several times as many where the bar is a few percent; or processes one after the
+            other.
     """
     return [
         Seeds(rounds=rounds),
-        # A few percent are asked for: of what takes so short, more turns than of the others.
+        # The shorter a step, the more a single turn is moved by what else the machine does.
         Overhead(rounds=5 * rounds),
         Overhead(hidden=32, rounds=15 * rounds),
         Compile(rounds=rounds),
