@@ -70,12 +70,14 @@ def test_the_last_group_of_many_has_the_cores_it_had_beside_others(
     class Noted(workers._Worker):
         def __init__(self, share: list[int], *more: Any) -> None:
             shares.append(share)
-            super().__init__(share[:1], *more)
+            super().__init__(share, *more)
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
     monkeypatch.setattr(workers, "_Worker", Noted)
-    terms = Terms(groups=groups)
-    list(Workers(2).run(group(QUICK[0]), tmp_path, terms, Stop(), Silent()))
+    # Asked to stop before it begins, it hands out shares and starts no process.
+    stop = Stop()
+    stop.signum = signal.SIGINT
+    assert not list(Workers(2).run(group(QUICK[0]), tmp_path, Terms(groups=groups), stop, Silent()))
     assert shares == [cores]
 
 

@@ -7,7 +7,9 @@ argument is a case, `CELL,SCHEDULE,KIND` by class names, where a schedule may ha
 
 import json
 import sys
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ from jax import Array
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from lstm_lab.bench.schedules import difference
-from lstm_lab.cells.base import Cell
+from lstm_lab.cells.base import Cell, Params
 from lstm_lab.config import known
 from lstm_lab.unroll import Schedule, unroll
 
@@ -27,8 +29,17 @@ SIZES = {"": (16, 3), "large": (80, 184), "even": (64, 184)}
 ROWS, WHOLE = PartitionSpec("batch"), PartitionSpec()
 
 
-def measure(cell: Cell, schedule: Schedule, kind: str, size: str) -> float:
-    """The greatest relative difference of loss and gradients between eight devices and one."""
+class Question(NamedTuple):
+    """A loss, its gradients by parameters and input, and what it is asked of."""
+
+    step: Callable[..., Any]
+    params: Params
+    rows: tuple[Array, Array, Array]
+
+
+@cache
+def ask(cell: Cell, schedule: Schedule, size: str) -> tuple[Question, Any]:
+    """What is asked of one device and of eight, and what one answers."""
     B, H = SIZES[size]
     params = cell.init(jax.random.key(0), D, H)
     x = jax.random.normal(jax.random.key(1), (B, T, D))
@@ -39,8 +50,13 @@ def measure(cell: Cell, schedule: Schedule, kind: str, size: str) -> float:
         carry, y = unroll(cell, params, x, lengths=lengths, reset=reset, schedule=schedule)
         return sum((jnp.mean(leaf**2) for leaf in jax.tree.leaves(carry)), jnp.mean(y**2))
 
-    step = jax.value_and_grad(loss, (0, 1))
-    wanted = jax.jit(step)(params, x, lengths, reset)
+    asked = Question(jax.value_and_grad(loss, (0, 1)), params, (x, lengths, reset))
+    return asked, jax.tree.map(np.asarray, jax.jit(asked.step)(params, *asked.rows))
+
+
+def measure(cell: Cell, schedule: Schedule, kind: str, size: str) -> float:
+    """The greatest relative difference of loss and gradients between eight devices and one."""
+    (step, params, rows), wanted = ask(cell, schedule, size)
     axis_type = AxisType.Explicit if kind == "explicit" else AxisType.Auto
     mesh = jax.make_mesh((8,), ("batch",), axis_types=(axis_type,))
 
@@ -51,7 +67,7 @@ def measure(cell: Cell, schedule: Schedule, kind: str, size: str) -> float:
 
     with jax.set_mesh(mesh):
         whole = jax.device_put(params, NamedSharding(mesh, WHOLE))
-        rows = jax.device_put((x, lengths, reset), NamedSharding(mesh, ROWS))
+        rows = jax.device_put(rows, NamedSharding(mesh, ROWS))
         assert len(rows[0].sharding.device_set) == 8
         laid = step
         if kind == "shard_map":
@@ -60,7 +76,7 @@ def measure(cell: Cell, schedule: Schedule, kind: str, size: str) -> float:
             )
         got = jax.jit(laid)(whole, *rows)
         assert len(got[1][1].sharding.device_set) == 8
-        return difference(jax.tree.map(np.asarray, got), jax.tree.map(np.asarray, wanted))
+        return difference(jax.tree.map(np.asarray, got), wanted)
 
 
 def main(cases: list[str]) -> None:
