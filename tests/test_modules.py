@@ -17,6 +17,7 @@ from lstm_lab.errors import UsageError
 from lstm_lab.modules import Bidirectional, Merge, Recurrent, SequenceModel, Stack
 from lstm_lab.regularisers.weight_drop import WeightDrop
 from lstm_lab.regularisers.zoneout import Zoneout
+from tests.trees import assert_close_in_single
 
 B, T, D, H = 3, 6, 2, 4
 LENGTHS = np.array([6, 0, 3], np.int32)
@@ -45,24 +46,20 @@ def read(module: nnx.Module, x: Any, **call: Any) -> Any:
     return _run(*nnx.split(module), x, call)
 
 
-def close(got: Any, wanted: Any) -> None:
-    jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-6), got, wanted)
-
-
 @pytest.mark.parametrize("reverse", [False, True])
 def test_last_is_the_output_at_each_rows_own_last_step_read(reverse: bool) -> None:
     reading = read(layer(reverse=reverse), X, lengths=LENGTHS)
-    close(reading.last[0], reading.y[0, 0 if reverse else 5])
-    close(reading.last[2], reading.y[2, 0 if reverse else 2])
+    assert_close_in_single(reading.last[0], reading.y[0, 0 if reverse else 5])
+    assert_close_in_single(reading.last[2], reading.y[2, 0 if reverse else 2])
     assert not reading.last[1].any()
     # A GRU shows its state: the output at the last step read is the carry.
-    close(reading.last[::2], reading.carry.h[::2])
+    assert_close_in_single(reading.last[::2], reading.carry.h[::2])
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_last_without_lengths_is_the_end_that_is_read_last(reverse: bool) -> None:
     reading = read(layer(reverse=reverse), X)
-    close(reading.last, reading.carry.h)
+    assert_close_in_single(reading.last, reading.carry.h)
 
 
 MERGES = {
@@ -82,9 +79,9 @@ def test_both_directions_are_merged_at_every_step_and_at_their_own_ends(merge: A
         read(layers.forward, X, lengths=LENGTHS),
         read(layers.backward, X, lengths=LENGTHS),
     )
-    close(reading.y, MERGES[merge](ahead.y, back.y))
-    close(reading.last, MERGES[merge](ahead.last, back.last))
-    close(reading.carry, (ahead.carry, back.carry))
+    assert_close_in_single(reading.y, MERGES[merge](ahead.y, back.y))
+    assert_close_in_single(reading.last, MERGES[merge](ahead.last, back.last))
+    assert_close_in_single(reading.carry, (ahead.carry, back.carry))
     if merge is not None:
         assert reading.y.shape[-1] == layers.d_out
 
@@ -117,7 +114,7 @@ def test_one_loop_for_both_directions_is_two_loops(call: dict[str, Any]) -> None
 
         return jax.jit(jax.grad(loss, (0, 1), has_aux=True))(params, X)
 
-    close(measured(True), measured(False))
+    assert_close_in_single(measured(True), measured(False))
 
 
 def test_one_loop_is_one_loop() -> None:
@@ -134,9 +131,9 @@ def test_a_stack_is_one_layer_after_the_other() -> None:
     reading, y = read(tower, X, lengths=LENGTHS), X
     for n, single in enumerate(tower.layers):
         step = read(single, y, lengths=LENGTHS)
-        close(reading.carry[n], step.carry)
+        assert_close_in_single(reading.carry[n], step.carry)
         y = step.y
-    close((reading.y, reading.last), (y, step.last))
+    assert_close_in_single((reading.y, reading.last), (y, step.last))
 
 
 def test_residual_adds_each_upper_layers_input_to_its_output() -> None:
@@ -147,7 +144,7 @@ def test_residual_adds_each_upper_layers_input_to_its_output() -> None:
     for single in list(tower.layers)[1:]:
         step = read(single, y, lengths=LENGTHS)
         y, last = y + step.y, last + step.last
-    close((reading.y, reading.last), (y, last))
+    assert_close_in_single((reading.y, reading.last), (y, last))
 
 
 def test_norm_gives_each_upper_layer_inputs_of_mean_zero_and_variance_one() -> None:
@@ -157,16 +154,16 @@ def test_norm_gives_each_upper_layer_inputs_of_mean_zero_and_variance_one() -> N
     normal = centred / jnp.sqrt(jnp.square(centred).mean(-1, keepdims=True) + 1e-6)
     second = read(tower.layers[1], normal)
     reading = read(tower, X)
-    close(reading.carry[:2], (read(tower.layers[0], X).carry, second.carry))
+    assert_close_in_single(reading.carry[:2], (read(tower.layers[0], X).carry, second.carry))
 
 
 def test_dropout_acts_only_with_a_key() -> None:
-    close(read(stack(dropout=0.5), X), read(stack(), X))
-    close(read(stack(dropout=0.0), X, key=jax.random.key(0)), read(stack(), X))
+    assert_close_in_single(read(stack(dropout=0.5), X), read(stack(), X))
+    assert_close_in_single(read(stack(dropout=0.0), X, key=jax.random.key(0)), read(stack(), X))
     dropped, again, other = (
         read(stack(dropout=0.5), X, key=jax.random.key(k)).y for k in (0, 0, 1)
     )
-    close(dropped, again)
+    assert_close_in_single(dropped, again)
     assert not np.allclose(dropped, other)
 
 
@@ -184,14 +181,16 @@ def test_dropout_is_never_on_the_recurrent_path() -> None:
     tower = stack(dropout=0.9)
     dropped, whole = read(tower, X, key=jax.random.key(0)), read(tower, X)
     # Nothing is dropped below the first layer, so nothing of it changes over all its steps.
-    close(dropped.carry[0], whole.carry[0])
+    assert_close_in_single(dropped.carry[0], whole.carry[0])
     # Dropping zeros changes nothing: what an upper layer hands itself over time stays whole.
     silent = layer()
     silent.params = nnx.data(jax.tree.map(lambda p: 0 * p, silent.params))
     tower = Stack([silent, layer(H, seed=1)], dropout=0.9, rngs=nnx.Rngs(3))
     still, moving = tower.initial_carry(B)
     carry = (still, jax.tree.map(lambda c: c + 1, moving))
-    close(read(tower, X, carry=carry, key=jax.random.key(0)), read(tower, X, carry=carry))
+    assert_close_in_single(
+        read(tower, X, carry=carry, key=jax.random.key(0)), read(tower, X, carry=carry)
+    )
 
 
 @pytest.mark.parametrize("settings", [{}, {"residual": True, "norm": True}], ids=str)
@@ -200,14 +199,14 @@ def test_a_carry_over_two_calls_is_one_call(settings: dict[str, Any]) -> None:
     first = read(tower, X[:, :2], carry=tower.initial_carry(B))
     second = read(tower, X[:, 2:], carry=first.carry)
     whole = read(tower, X)
-    close(np.concatenate([first.y, second.y], axis=1), whole.y)
-    close((second.carry, second.last), (whole.carry, whole.last))
+    assert_close_in_single(np.concatenate([first.y, second.y], axis=1), whole.y)
+    assert_close_in_single((second.carry, second.last), (whole.carry, whole.last))
 
 
 def test_a_stack_of_both_directions_reads_rows_at_their_own_lengths() -> None:
     tower = Stack([both(), both(2 * H)], rngs=nnx.Rngs(0))
     reading, short = read(tower, X, lengths=LENGTHS), read(tower, X[2:, :3])
-    close((reading.y[2:, :3], reading.last[2:]), (short.y, short.last))
+    assert_close_in_single((reading.y[2:, :3], reading.last[2:]), (short.y, short.last))
 
 
 TOKENS = jnp.asarray(np.random.default_rng(1).integers(0, D, (B, T)), jnp.int32)
@@ -215,19 +214,19 @@ TOKENS = jnp.asarray(np.random.default_rng(1).integers(0, D, (B, T)), jnp.int32)
 
 def test_tokens_are_read_as_one_hot_vectors() -> None:
     tokens, dense = (SequenceModel(v, layer(), 5, rngs=nnx.Rngs(1)) for v in (D, None))
-    close(read(tokens, TOKENS), read(dense, np.eye(D, dtype=np.float32)[TOKENS]))
+    assert_close_in_single(read(tokens, TOKENS), read(dense, np.eye(D, dtype=np.float32)[TOKENS]))
 
 
 def test_tokens_are_looked_up_in_an_embedding() -> None:
     embed = nnx.Embed(7, D, rngs=nnx.Rngs(2))
     embedded, dense = (SequenceModel(e, layer(), 5, rngs=nnx.Rngs(1)) for e in (embed, None))
-    close(read(embedded, TOKENS), read(dense, embed.embedding[...][TOKENS]))
+    assert_close_in_single(read(embedded, TOKENS), read(dense, embed.embedding[...][TOKENS]))
 
 
 @pytest.mark.parametrize("embed", [D, nnx.Embed(D, D, rngs=nnx.Rngs(2))], ids=["one-hot", "Embed"])
 def test_one_hot_vectors_are_read_like_their_tokens(embed: Any) -> None:
     model = SequenceModel(embed, layer(), 5, rngs=nnx.Rngs(1))
-    close(read(model, jax.nn.one_hot(TOKENS, D)), read(model, TOKENS))
+    assert_close_in_single(read(model, jax.nn.one_hot(TOKENS, D)), read(model, TOKENS))
 
 
 @pytest.mark.parametrize("body", [layer, both, stack])
@@ -238,10 +237,10 @@ def test_outputs_come_per_step_or_from_each_rows_own_end(body: Any) -> None:
     assert steps.head is not None
     reading = read(steps.body, X, lengths=LENGTHS)
     carry, y = read(steps, X, lengths=LENGTHS)
-    close((carry, y), (reading.carry, steps.head(reading.y)))
+    assert_close_in_single((carry, y), (reading.carry, steps.head(reading.y)))
     assert y.shape == (B, T, 5)
     _, y = read(sequence, X, lengths=LENGTHS)
-    close(y, steps.head(reading.last))
+    assert_close_in_single(y, steps.head(reading.last))
     assert y.shape == (B, 5)
 
 
@@ -249,7 +248,7 @@ def test_a_models_carry_goes_on_from_one_batch_to_the_next() -> None:
     model = SequenceModel(None, stack(), 5, rngs=nnx.Rngs(1))
     carry, first = read(model, X[:, :4], carry=model.initial_carry(B))
     carry, second = read(model, X[:, 4:], carry=carry)
-    close((carry, np.concatenate([first, second], axis=1)), read(model, X))
+    assert_close_in_single((carry, np.concatenate([first, second], axis=1)), read(model, X))
 
 
 def test_padding_given_to_a_model_changes_no_gradient() -> None:
@@ -264,7 +263,7 @@ def test_padding_given_to_a_model_changes_no_gradient() -> None:
         return jnp.sum(jnp.square(y[::2]))
 
     padding = np.arange(T) >= LENGTHS[:, None]
-    close(
+    assert_close_in_single(
         gradient(params, np.where(padding[..., None], np.float32(np.nan), X)), gradient(params, X)
     )
 
@@ -277,7 +276,7 @@ def test_split_once_and_every_leaf_is_one_param() -> None:
     assert len(nnx.to_flat_state(params)) == 3 * 4 + 2 * 2 + 1 + 2
     twin = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), params)
     run = jax.jit(jax.vmap(lambda params: nnx.merge(graph, params)(TOKENS)))
-    close(jax.tree.map(lambda leaf: leaf[1], run(twin)), read(model, TOKENS))
+    assert_close_in_single(jax.tree.map(lambda leaf: leaf[1], run(twin)), read(model, TOKENS))
 
 
 @pytest.mark.parametrize(

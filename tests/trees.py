@@ -31,8 +31,26 @@ def inner(a: Any, b: Any) -> Any:
     return sum((u * v).sum() for u, v in leaves)
 
 
-def assert_close(got: Any, wanted: Any, tolerance: float = 1e-10) -> None:
-    """Two trees agree but for rounding, leaf by leaf."""
+def assert_close(
+    got: Any, wanted: Any, tolerance: float = 1e-10, absolute: float | None = None
+) -> None:
+    """Two trees agree but for rounding, leaf by leaf; near zero by what is absolute, if it is not the same."""
+    near = tolerance if absolute is None else absolute
     jax.tree.map(
-        lambda g, w: np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance), got, wanted
+        lambda g, w: np.testing.assert_allclose(g, w, rtol=tolerance, atol=near), got, wanted
     )
+
+
+def assert_close_in_single(got: Any, wanted: Any) -> None:
+    """They do by what rounding to 32 bits leaves of a short computation."""
+    assert_close(got, wanted, 1e-5, 1e-6)
+
+
+def assert_close_by_size(got: Any, wanted: Any, tolerance: float) -> None:
+    """They do, each leaf relative to its greatest value."""
+
+    def check(got: Any, wanted: Any) -> None:
+        scale = float(np.abs(wanted).max())
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * scale)
+
+    jax.tree.map(check, got, wanted)

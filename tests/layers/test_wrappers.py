@@ -21,6 +21,7 @@ from lstm_lab.layers.residual import Residual
 from lstm_lab.layers.skip import Skip
 from lstm_lab.modules import Reading
 from lstm_lab.unroll import Associative, Schedule, Sequential, unroll
+from tests.trees import assert_close_in_single
 
 B, T, H = 2, 5, 4
 X = jnp.asarray(np.random.default_rng(0).normal(size=(B, T, H)), jnp.float32)
@@ -38,29 +39,27 @@ def read(graph: Any, params: Any, **call: Any) -> Reading:
     return nnx.merge(graph, params)(X, **call)
 
 
-def close(got: Any, wanted: Any) -> None:
-    jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-6), got, wanted)
-
-
 def test_residual_around_a_layer_that_says_nothing_is_the_identity() -> None:
     graph, params = build(Residual(Elman()))
     reading = read(graph, jax.tree.map(jnp.zeros_like, params))
-    close((reading.y, reading.last), (X, X[:, -1]))
+    assert_close_in_single((reading.y, reading.last), (X, X[:, -1]))
 
 
 def test_skip_hands_on_what_the_layer_says_and_what_it_was_told() -> None:
     graph, params = build(Skip(Elman()))
     inner = read(*build(Elman()))
     reading = read(graph, params)
-    close(reading.y, jnp.concatenate([inner.y, X], axis=-1))
-    close(reading.last, jnp.concatenate([inner.last, X[:, -1]], axis=-1))
+    assert_close_in_single(reading.y, jnp.concatenate([inner.y, X], axis=-1))
+    assert_close_in_single(reading.last, jnp.concatenate([inner.last, X[:, -1]], axis=-1))
 
 
 def test_one_head_is_the_layer_itself() -> None:
     graph, params = build(Elman())
     wanted = read(graph, params)
     reading = read(build(Heads(Elman(), heads=1))[0], jax.tree.map(lambda p: p[None], params))
-    close((reading.y, reading.last, reading.carry.h[:, 0]), (wanted.y, wanted.last, wanted.carry.h))
+    assert_close_in_single(
+        (reading.y, reading.last, reading.carry.h[:, 0]), (wanted.y, wanted.last, wanted.carry.h)
+    )
 
 
 def test_heads_are_a_cell_whose_recurrent_matrix_is_block_diagonal() -> None:
@@ -71,7 +70,7 @@ def test_heads_are_a_cell_whose_recurrent_matrix_is_block_diagonal() -> None:
         jnp.concatenate(W, axis=1), jax.scipy.linalg.block_diag(*U), jnp.concatenate(b)
     )
     wanted = jax.jit(lambda params: unroll(Elman(), params, X)[1])(large)
-    close(read(graph, params).y, wanted)
+    assert_close_in_single(read(graph, params).y, wanted)
 
 
 def test_heads_are_drawn_apart() -> None:
@@ -82,7 +81,7 @@ def test_heads_are_drawn_apart() -> None:
 
 def test_a_learned_carry_begins_as_the_cells_own() -> None:
     cell = MinGRU(positive=True)
-    close(read(*build(LearnedCarry(cell))), read(*build(cell)))
+    assert_close_in_single(read(*build(LearnedCarry(cell))), read(*build(cell)))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +96,7 @@ def test_a_learned_carry_keeps_a_linear_cell_linear(cell: Cell) -> None:
         loss = lambda p: jnp.sum(jnp.sin(nnx.merge(graph, p)(X, reset=reset).y))  # noqa: E731
         return jax.jit(jax.value_and_grad(loss))(moved)
 
-    close(gradient(Associative()), gradient(Sequential()))
+    assert_close_in_single(gradient(Associative()), gradient(Sequential()))
 
 
 def test_a_sequence_after_a_reset_starts_from_the_learned_carry() -> None:
@@ -105,7 +104,7 @@ def test_a_sequence_after_a_reset_starts_from_the_learned_carry() -> None:
     moved = jax.tree.map(lambda p: p + 0.5, params)
     given = jax.tree.map(jnp.zeros_like, nnx.merge(graph, moved).initial_carry(B))
     start = jnp.zeros((B, T), bool).at[:, 0].set(True)
-    close(read(graph, moved, carry=given, reset=start), read(graph, moved))
+    assert_close_in_single(read(graph, moved, carry=given, reset=start), read(graph, moved))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from lstm_lab.cells.base import Cell, LinearCell
 from lstm_lab.cells.lru import LRU
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll import Associative, Schedule, Sequential, unroll
+from tests.trees import assert_close_by_size
 from tests.variants import STEPS, first_of_each, name
 
 B, T, D, H = 2, 6, 2, 3
@@ -74,16 +75,6 @@ def gradients(cell: Cell, schedule: Schedule, given: Any, **how: Any) -> Any:
     return run(given, how)
 
 
-def assert_close(got: Any, wanted: Any, tolerance: float) -> None:
-    """Leaf by leaf, relative to the leaf's greatest value."""
-
-    def check(got: Any, wanted: Any) -> None:
-        scale = float(np.abs(wanted).max())
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * scale)
-
-    jax.tree.map(check, got, wanted)
-
-
 def test_there_are_cells_to_try() -> None:
     assert LINEAR
     assert NONLINEAR
@@ -96,14 +87,14 @@ def test_ten_thousand_steps_are_those_of_the_loop(cell: Cell) -> None:
         jax.jit(partial(read, cell, schedule))(*given) for schedule in (ASSOCIATIVE, PLAIN)
     )
     assert np.abs(wanted[1]).max() > 0
-    assert_close(got, wanted, LONG_TOLERANCE.get(type(cell).__name__, 1e-5))
+    assert_close_by_size(got, wanted, LONG_TOLERANCE.get(type(cell).__name__, 1e-5))
 
 
 @every_linear_cell
 def test_gradients_over_a_thousand_steps_are_those_of_the_loop(cell: Cell) -> None:
     given = problem(cell, LONG_GRADIENT)
     got, wanted = (gradients(cell, schedule, given) for schedule in (ASSOCIATIVE, Sequential()))
-    assert_close(got, wanted, LONG_TOLERANCE.get(type(cell).__name__, 1e-5))
+    assert_close_by_size(got, wanted, LONG_TOLERANCE.get(type(cell).__name__, 1e-5))
 
 
 @pytest.mark.parametrize("cell", NONLINEAR, ids=name)
@@ -146,7 +137,7 @@ def test_a_reset_at_a_masked_step_still_ends_the_sequence_before_it(
     reset[0, 3] = reset[1, [0, -1]] = True
     how = {"mask": mask, "reset": reset, "reverse": reverse}
     got, wanted = (gradients(cell, schedule, given, **how) for schedule in (ASSOCIATIVE, PLAIN))
-    assert_close(got, wanted, 1e-5)
+    assert_close_by_size(got, wanted, 1e-5)
     # It did act: without it, the second half would know the first.
     (_, y), _ = got
     _, kept = read(cell, ASSOCIATIVE, *given, mask=mask, reverse=reverse)
@@ -209,7 +200,7 @@ def test_second_derivatives_under_jit_and_vmap_are_those_of_the_plain_loop(cell:
         got = jax.jit(jax.vmap(second(ASSOCIATIVE), (None, 0)))(params, xs)
         alone = jax.jit(second(PLAIN))
         wanted = jax.tree.map(lambda *leaves: np.stack(leaves), *(alone(params, x) for x in xs))
-        assert_close(got, wanted, 1e-10)
+        assert_close_by_size(got, wanted, 1e-10)
 
 
 @every_linear_cell
@@ -228,7 +219,9 @@ def test_a_batch_split_over_two_devices_is_the_batch_kept_whole(cell: Cell) -> N
 
     split = partial(jax.shard_map, mesh=mesh, out_specs=rows)
     given = split(run, in_specs=(whole, rows, rows, rows))
-    assert_close(jax.jit(given)(params, carry, x, reset), run(params, carry, x, reset), 1e-6)
+    assert_close_by_size(
+        jax.jit(given)(params, carry, x, reset), run(params, carry, x, reset), 1e-6
+    )
     # The cell's own first carry is the same on both devices, which `shard_map` tells from one that varies.
     started = split(own, in_specs=(whole, rows, rows))
-    assert_close(jax.jit(started)(params, x, reset), own(params, x, reset), 1e-6)
+    assert_close_by_size(jax.jit(started)(params, x, reset), own(params, x, reset), 1e-6)

@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from jax import Array, lax
 
 from lstm_lab.unroll.in_place import scan_in_place
+from tests.trees import assert_close_in_single
 
 T, B, G = 7, 3, 4
 ROWS = jax.random.normal(jax.random.key(0), (T, B, G))
@@ -39,15 +39,13 @@ def in_place(w: Array, carry: Array, rows: Array, reverse: bool, unroll: int = 1
     return scan_in_place(step, w, carry, rows, INPUTS, reverse=reverse, unroll=unroll)
 
 
-def same(got: Any, wanted: Any) -> None:
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, wanted)
-
-
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("unroll", [1, 3])
 def test_it_is_a_scan(reverse: bool, unroll: int) -> None:
     given = (W, jnp.ones((B, G)), ROWS)
-    same(jax.jit(in_place, static_argnums=(3, 4))(*given, reverse, unroll), apart(*given, reverse))
+    assert_close_in_single(
+        jax.jit(in_place, static_argnums=(3, 4))(*given, reverse, unroll), apart(*given, reverse)
+    )
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -61,7 +59,7 @@ def test_its_derivatives_are_those_of_a_scan(reverse: bool) -> None:
             jax.jit(derivative(lambda *a, run=run: loss(run, *a), (0, 1, 2)))(*given)
             for run in (in_place, apart)
         )
-        same(got, wanted)
+        assert_close_in_single(got, wanted)
 
 
 def test_several_at_once() -> None:
@@ -70,7 +68,7 @@ def test_several_at_once() -> None:
         jax.vmap(lambda rows, run=run: run(W, jnp.ones((B, G)), rows, False))(many)
         for run in (in_place, apart)
     )
-    same(got, wanted)
+    assert_close_in_single(got, wanted)
 
 
 def test_without_rows_the_new_ones_are_collected() -> None:
@@ -111,5 +109,5 @@ def test_a_row_handed_back_is_not_written() -> None:
         return scan_in_place(reads, None, start, rows, None, reverse=False, unroll=1)
 
     total, rows, _ = run(ROWS)
-    same((total, rows), (jnp.sum(ROWS, 0), ROWS))
+    assert_close_in_single((total, rows), (jnp.sum(ROWS, 0), ROWS))
     assert "dynamic_update" not in str(jax.make_jaxpr(run)(ROWS))

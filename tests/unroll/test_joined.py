@@ -9,11 +9,7 @@ import pytest
 from jax import Array, lax
 
 from lstm_lab.unroll.joined import joined
-
-
-def _close(got: Any, wanted: Any) -> bool:
-    near = lambda x, y: bool(jnp.allclose(x, y, rtol=1e-4, atol=1e-5))  # noqa: E731
-    return jax.tree.all(jax.tree.map(near, got, wanted))
+from tests.trees import assert_close_in_single
 
 
 def _draw(*shape: int) -> Array:
@@ -46,9 +42,9 @@ FUNCTIONS: dict[str, tuple[Callable[[Array], Any], int]] = {
 
 @pytest.mark.parametrize(("f", "products"), FUNCTIONS.values(), ids=FUNCTIONS.keys())
 def test_joined_it_says_the_same(f: Callable[[Array], Any], products: int) -> None:
-    assert _close(jax.jit(joined(f))(DZ), f(DZ))
+    assert_close_in_single(jax.jit(joined(f))(DZ), f(DZ))
     pair = jnp.stack([DZ, -DZ])
-    assert _close(jax.vmap(joined(f))(pair), jax.vmap(f)(pair))
+    assert_close_in_single(jax.vmap(joined(f))(pair), jax.vmap(f)(pair))
     equations = jax.make_jaxpr(joined(f))(DZ).eqns
     assert sum(e.primitive.name == "dot_general" for e in equations) == products
 

@@ -21,6 +21,7 @@ from lstm_lab.errors import UsageError
 from lstm_lab.unroll import Newton, Schedule, Sequential, newton_report, unroll
 from lstm_lab.unroll.linear import damped_prefixes, prefixes
 from lstm_lab.unroll.newton import failures, forget_failures
+from tests.trees import assert_close_by_size
 from tests.variants import name
 
 B, T, D, H = 2, 6, 2, 3
@@ -72,16 +73,6 @@ def gradients(
     cell: Cell, schedule: Schedule, given: Any, *, reverse: bool = False, **how: Any
 ) -> Any:
     return compiled(cell, schedule, reverse)(given, how)
-
-
-def assert_close(got: Any, wanted: Any, tolerance: float) -> None:
-    """Leaf by leaf, relative to the leaf's greatest value."""
-
-    def check(got: Any, wanted: Any) -> None:
-        scale = float(np.abs(wanted).max())
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * scale)
-
-    jax.tree.map(check, got, wanted)
 
 
 @pytest.mark.parametrize("diagonal", [False, True], ids=["matrices", "diagonals"])
@@ -164,7 +155,7 @@ def test_as_many_iterations_as_steps_always_suffice(schedule: Newton) -> None:
 def test_a_thousand_steps_and_their_gradients_are_those_of_the_loop(schedule: Newton) -> None:
     given = problem(LSTM(), 1000)
     got, wanted = (gradients(LSTM(), s, given) for s in (schedule, Sequential()))
-    assert_close(got, wanted, 1e-5)
+    assert_close_by_size(got, wanted, 1e-5)
 
 
 def test_damping_takes_longer_to_the_same_solution_and_a_loose_tolerance_stops_sooner() -> None:
@@ -183,7 +174,7 @@ def test_damping_takes_longer_to_the_same_solution_and_a_loose_tolerance_stops_s
         return ys, [t.iterations for t in told]
 
     (got, wanted), (slower, plain, sooner) = run(*given)
-    assert_close(got, wanted, 1e-4)
+    assert_close_by_size(got, wanted, 1e-4)
     assert failures() == 0
     assert sooner < plain < slower
 
@@ -198,7 +189,7 @@ def test_masks_and_resets_are_read_as_the_loop_reads_them(schedule: Newton, reve
     how: dict[str, Any] = {"mask": mask, "reset": reset, "reverse": reverse}
     given = problem(LSTM(), T)
     got, wanted = (gradients(LSTM(), s, given, **how) for s in (schedule, Sequential()))
-    assert_close(got, wanted, 1e-5)
+    assert_close_by_size(got, wanted, 1e-5)
 
 
 @both_forms
@@ -253,7 +244,7 @@ def test_asked_to_fall_back_it_is_the_loop_and_still_counted(
     given = problem(cell, CHAOTIC, gain)
     got = gradients(cell, failing("sequential", form), given)
     assert failures() == len(caplog.records) == told
-    assert_close(got, gradients(cell, Sequential(), given), 1e-4)
+    assert_close_by_size(got, gradients(cell, Sequential(), given), 1e-4)
 
 
 def test_a_gradient_that_is_not_found_is_nan() -> None:
@@ -273,7 +264,7 @@ def test_under_vmap_the_one_that_fails_is_told_and_the_other_is_right() -> None:
     _, y = jax.jit(jax.vmap(lambda p: read(Elman(), schedule, p, carry, x)))(both)
     assert failures() == 1
     assert np.isnan(y[1]).all()
-    assert_close(y[0], read(Elman(), PLAIN, calm, carry, x)[1], 1e-5)
+    assert_close_by_size(y[0], read(Elman(), PLAIN, calm, carry, x)[1], 1e-5)
 
 
 def everywhere(jaxpr: Jaxpr) -> list[Any]:
@@ -334,7 +325,7 @@ def test_second_derivatives_under_jit_and_vmap_are_those_of_the_plain_loop(
 
         got = jax.jit(jax.vmap(second(schedule), (None, 0)))(params, xs)
         wanted = jax.jit(jax.vmap(second(PLAIN), (None, 0)))(params, xs)
-        assert_close(got, wanted, 1e-9)
+        assert_close_by_size(got, wanted, 1e-9)
 
 
 def test_a_batch_split_over_two_devices_is_the_batch_kept_whole() -> None:
@@ -347,7 +338,7 @@ def test_a_batch_split_over_two_devices_is_the_batch_kept_whole() -> None:
         return y, pull(y)
 
     split = jax.shard_map(run, mesh=mesh, in_specs=(whole, rows), out_specs=rows)
-    assert_close(jax.jit(split)(params, x), jax.jit(run)(params, x), 1e-5)
+    assert_close_by_size(jax.jit(split)(params, x), jax.jit(run)(params, x), 1e-5)
 
 
 @pytest.mark.parametrize(
