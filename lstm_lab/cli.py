@@ -267,13 +267,13 @@ def _shown(default: object) -> str:
 def _schedules(words: list[str]) -> None:
     if words:
         raise UsageError(f"schedules: {' '.join(words)}: it takes no options")
-    from lstm_lab.bench.schedules import every_pair, table
+    from lstm_lab.bench.schedules import every_cell, every_schedule, pairs, table
 
-    pairs = list(every_pair())
-    print(table(pairs), end="")
-    wrong = [pair for pair in pairs if pair.verdict.startswith("wrong")]
-    if wrong:
-        raise RuntimeError(f"{len(wrong)} schedules disagree with the loop; see the table")
+    found = list(pairs(every_cell(), every_schedule()))
+    print(table(found), end="")
+    bad = [pair for pair in found if pair.verdict not in ("yes", "no")]
+    if bad:
+        raise RuntimeError(f"{len(bad)} schedules fail or disagree with the loop; see the table")
 
 
 def _crossover(words: list[str]) -> None:

@@ -15,6 +15,7 @@ belong to several processes, see `lstm_lab.processes`.
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -57,6 +58,11 @@ def compile_small_loops_whole() -> None:
     if _EXTRA_OPTIONS not in flags:
         small = f"{_EXTRA_OPTIONS}xla_cpu_small_while_loop_byte_threshold={_SMALL_LOOP}"
         os.environ["XLA_FLAGS"] = f"{flags} {small}".strip()
+
+
+def exact() -> AbstractContextManager[Any]:
+    """Products of float32 in float32, which accelerators round to fewer bits unless asked not to."""
+    return jax.default_matmul_precision("highest")
 
 
 # Rows of a batch that a CPU device gets at least. Each device reads all weights for its rows at every step: with

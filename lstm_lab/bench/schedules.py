@@ -1,6 +1,7 @@
-"""Which schedule serves which cell, found out by trying: values and all gradients against the loop's."""
+"""Which schedule serves which cell, found out by trying: values and all gradients against the loop's, in float32."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -8,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_lab.cells.base import Cell
+from lstm_lab.devices import exact
 from lstm_lab.discover import subclasses
-from lstm_lab.errors import UsageError
+from lstm_lab.errors import UsageError, one_line
 from lstm_lab.unroll import Schedule, Sequential, unroll
 
 B, T, D, H = 2, 16, 3, 4
@@ -25,31 +27,53 @@ class Served(NamedTuple):
         cell: its class name.
         schedule: its class name.
         error: the greatest difference of any output or gradient from the loop's, as a fraction of the
-            greatest value in the same array; None where the schedule refused.
-        refusal: why it refused, in its own words; empty where it ran.
+            greatest value in the same array; None where there is none.
+        reason: why there is none, in the schedule's words or the device's; empty where it ran.
+        refused: it does not serve the cell, and said so.
     """
 
     cell: str
     schedule: str
     error: float | None
-    refusal: str
+    reason: str = ""
+    refused: bool = False
 
     @property
     def verdict(self) -> str:
-        """`yes`, `no`, or `wrong` where it ran and disagreed."""
+        """`yes`, `no` where it refused, `failed` where the device did, or `wrong` where it ran and disagreed."""
         if self.error is None:
-            return "no"
+            return "no" if self.refused else "failed"
         return "yes" if self.error <= TOLERANCE else f"wrong ({self.error:.0e})"
 
 
-def every_pair() -> Iterator[Served]:
-    """Try every cell under every schedule, each as it is by default."""
-    schedules = [kind() for kind in subclasses("lstm_lab.unroll", Schedule)]
-    for kind in subclasses("lstm_lab.cells", Cell):
-        cell = kind()
+def every_cell() -> list[Cell]:
+    """Each as it is by default."""
+    return [kind() for kind in subclasses("lstm_lab.cells", Cell)]
+
+
+def every_schedule() -> list[Schedule]:
+    """Each as it is by default."""
+    return [kind() for kind in subclasses("lstm_lab.unroll", Schedule)]
+
+
+def pairs(cells: Sequence[Cell], schedules: Sequence[Schedule]) -> Iterator[Served]:
+    """Try cells under schedules, several cells at a time, since what it takes is compiling.
+
+    Args:
+        cells: which.
+        schedules: under which.
+
+    Yields:
+        A verdict per cell and schedule, in order.
+    """
+
+    def tried(cell: Cell) -> list[Served]:
         wanted = _reading(cell, Sequential())
-        for schedule in schedules:
-            yield _try(cell, schedule, wanted)
+        return [_try(cell, schedule, wanted) for schedule in schedules]
+
+    with ThreadPoolExecutor() as pool:
+        for found in pool.map(tried, cells):
+            yield from found
 
 
 def _try(cell: Cell, schedule: Schedule, wanted: Any) -> Served:
@@ -57,8 +81,12 @@ def _try(cell: Cell, schedule: Schedule, wanted: Any) -> Served:
     try:
         got = _reading(cell, schedule)
     except UsageError as refusal:
-        return Served(*names, None, str(refusal))
-    return Served(*names, difference(got, wanted), "")
+        return Served(*names, None, str(refusal), refused=True)
+    except (
+        jax.errors.JaxRuntimeError
+    ) as failure:  # of this schedule: the others are asked all the same
+        return Served(*names, None, one_line(failure))
+    return Served(*names, difference(got, wanted))
 
 
 def difference(got: Any, wanted: Any) -> float:
@@ -83,14 +111,15 @@ def _reading(cell: Cell, schedule: Schedule) -> Any:
         return jax.value_and_grad(loss, (0, 1), has_aux=True)(params, x)
 
     params = cell.init(jax.random.key(0), D, H)
-    return jax.device_get(read(params, jax.random.normal(jax.random.key(1), (B, T, D))))
+    with exact():
+        return jax.device_get(read(params, jax.random.normal(jax.random.key(1), (B, T, D))))
 
 
 def table(pairs: list[Served]) -> str:
-    """Markdown: a row per cell, a column per schedule, and below it every reason for a no.
+    """Markdown: a row per cell, a column per schedule, and below it the reason wherever there is no answer.
 
     Args:
-        pairs: what `every_pair` found.
+        pairs: what `pairs` found.
 
     Returns:
         The text, ending in a line break.
@@ -101,11 +130,11 @@ def table(pairs: list[Served]) -> str:
     said: dict[tuple[str, str], str] = {}
     for pair in pairs:
         verdict = pair.verdict
-        if pair.refusal:
-            reason = pair.refusal.replace(pair.cell, "the cell", 1)
+        if pair.reason:
+            reason = pair.reason.replace(pair.cell, "the cell", 1)
             if reason not in reasons:
                 reasons.append(reason)
-            verdict = f"no [{reasons.index(reason) + 1}]"
+            verdict = f"{verdict} [{reasons.index(reason) + 1}]"
         said[pair.cell, pair.schedule] = verdict
     rows = [
         "| cell | " + " | ".join(schedules) + " |",

@@ -17,6 +17,7 @@ from lstm_lab.bench.costs import Cost, Question
 from lstm_lab.bench.results import write
 from lstm_lab.bench.turns import MEASURES, Pace, Team, Timing, compete, modules, present
 from lstm_lab.bench.workload import CELLS, Measure, Workload
+from lstm_lab.devices import exact
 from lstm_lab.provenance import environment
 from lstm_lab.report.page import colours
 from lstm_lab.report.svg import INK, Palette, draw, standalone
@@ -119,7 +120,8 @@ def _taken(before: Sequence[int], after: Sequence[int]) -> float | None:
 def ceiling(size: int = 2048) -> float:
     """Operations a second of a product of two square float32 matrices, the best of five."""
     a = jnp.ones((size, size), jnp.float32)
-    product = jax.jit(jnp.matmul)
+    with exact():
+        product = jax.jit(jnp.matmul).lower(a, a).compile()
     jax.block_until_ready(product(a, a))
     times = []
     for _ in range(5):

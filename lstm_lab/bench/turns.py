@@ -82,6 +82,10 @@ class Timing:
         return [mine / theirs for mine, theirs in pairs]
 
 
+# As `devices.exact`, for every framework on JAX.
+_SETTINGS = {"PYTHONWARNINGS": "ignore", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
+
+
 class Process:
     """One framework at work in a process of its own, which begins when it is first asked something.
 
@@ -116,7 +120,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
-                env={**os.environ, "PYTHONWARNINGS": "ignore", **self._settings},
+                env={**os.environ, **_SETTINGS, **self._settings},
             )
         return self._process
 

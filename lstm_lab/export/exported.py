@@ -18,6 +18,7 @@ from safetensors import numpy as safetensors
 import lstm_lab
 from lstm_lab.architecture import Architecture, by_path
 from lstm_lab.config import from_json, to_json
+from lstm_lab.devices import exact
 from lstm_lab.errors import DataError, LabError, UsageError, one_line
 from lstm_lab.export import folder as folders
 from lstm_lab.export import program
@@ -76,7 +77,7 @@ class Exported:
         Raises:
             UsageError: a shape does not fit.
         """
-        with program.exact():
+        with exact():
             return self._read(self.params, jnp.asarray(x), **call)
 
     def step(self, carry: Any, x: Any) -> tuple[Any, Array]:
@@ -97,7 +98,7 @@ class Exported:
             raise UsageError(
                 f"step: {self.model.label} has no output before it has read all steps: use read"
             )
-        with program.exact():
+        with exact():
             return self._step(self.params, carry, jnp.asarray(x))
 
     @property

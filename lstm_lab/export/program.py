@@ -6,7 +6,6 @@ choices, and products of float32 are computed in float32 on every platform.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from flax import nnx
 from jax import Array, export
 
 from lstm_lab.architecture import Architecture, by_path
+from lstm_lab.devices import exact
 from lstm_lab.model import Interface, Model
 from lstm_lab.modules import Bidirectional
 from lstm_lab.unroll import Sequential
@@ -24,11 +24,6 @@ Platform = Literal["cpu", "cuda", "rocm", "tpu"]
 PLATFORMS: tuple[Platform, ...] = ("cpu", "cuda", "tpu")
 
 Named = dict[str, Array]
-
-
-def exact() -> AbstractContextManager[Any]:
-    """Products of float32 in float32, which accelerators round to fewer bits unless asked not to."""
-    return jax.default_matmul_precision("highest")
 
 
 def plain(model: Model, task: Interface, d_hidden: int) -> Architecture:

@@ -6,6 +6,9 @@ networks on GPUs", 2016). It knows one LSTM: this lab's, with a second bias that
 the one schedule that knows a cell, and it asks for that cell, float32, no mask and no resets, on an NVIDIA
 GPU; anything else it refuses. Its gradient is the library's; there is no second derivative and no `vmap`.
 
+Like every product on these GPUs, the library's round their inputs to 10 bits of mantissa (TF32) unless
+`jax_default_matmul_precision` asks for float32.
+
 It is called through `jax.experimental.rnn`, which reads batch first and wants all weights in one vector.
 What it computes can be checked without a GPU against that module's reference, and is; that the library
 computes the same only on one. Lowering for CUDA asks the library for buffer sizes, so unlike every
@@ -28,13 +31,7 @@ INSTEAD = "run it with Sequential or Auto"
 
 @dataclass(frozen=True)
 class CuDNN(Schedule):
-    """cuDNN's LSTM, for the LSTM without mask and resets on an NVIDIA GPU.
-
-    Attributes:
-        tf32: let matrix products round their inputs to 10 bits of mantissa, which is faster.
-    """
-
-    tf32: bool = False
+    """cuDNN's LSTM, for the LSTM without mask and resets on an NVIDIA GPU."""
 
     def run(
         self, cell: Cell, params: Params, carry: Carry, start: Carry, steps: Steps, reverse: bool
@@ -47,7 +44,6 @@ class CuDNN(Schedule):
         T, B, D = steps.x.shape
         H = params.U.shape[0]
         x = jnp.swapaxes(steps.x[::-1] if reverse else steps.x, 0, 1)
-        precision = jax.lax.Precision.HIGH if self.tf32 else jax.lax.Precision.HIGHEST
         y, h, c = rnn.lstm(
             x,
             carry.h[None],
@@ -59,7 +55,7 @@ class CuDNN(Schedule):
             1,
             0.0,
             False,
-            (precision, precision),
+            _precision(),
         )
         y = jnp.swapaxes(y, 0, 1)
         return LSTMCarry(h[0], c[0]), y[::-1] if reverse else y
@@ -77,6 +73,14 @@ class CuDNN(Schedule):
             raise UsageError(
                 f"CuDNN: {name} on {jax.default_backend()}: it needs an NVIDIA GPU: {INSTEAD}"
             )
+
+
+def _precision() -> tuple[jax.lax.Precision, jax.lax.Precision]:
+    """How the library multiplies: as JAX has every other product of float32 done at this moment."""
+    asked = jax.config.values["jax_default_matmul_precision"]
+    full = asked in ("highest", "float32", "F32_F32_F32")
+    precision = jax.lax.Precision.HIGHEST if full else jax.lax.Precision.HIGH
+    return precision, precision
 
 
 def packed(params: LSTMParams) -> Array:

@@ -10,6 +10,7 @@ from jax.experimental import rnn
 from lstm_lab.cells.base import Cell
 from lstm_lab.cells.gru import GRU
 from lstm_lab.cells.lstm import LSTM
+from lstm_lab.devices import exact
 from lstm_lab.errors import UsageError
 from lstm_lab.unroll import CuDNN, Sequential, unroll
 from lstm_lab.unroll.cudnn import packed
@@ -31,8 +32,7 @@ def problem(cell: Cell) -> tuple[Any, Any, Any]:
 
 def reference(x: Any, h: Any, c: Any, weights: Any, lengths: Any, *sizes: Any) -> Any:
     """`rnn.lstm` as its own module writes it in JAX, which runs anywhere."""
-    d_in, d_hidden, layers, dropout, both, precision = sizes
-    assert precision == (jax.lax.Precision.HIGHEST, jax.lax.Precision.HIGHEST)
+    d_in, d_hidden, layers, dropout, both, _ = sizes
     unpacked = rnn.unpack_lstm_weights(weights, d_in, d_hidden, layers, both)
     return rnn.lstm_ref(
         x, h, c, *unpacked, lengths, d_in, d_hidden, layers, dropout=dropout, bidirectional=both
@@ -50,6 +50,34 @@ def test_what_is_sent_to_the_library_means_the_loops_numbers(
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     got = unroll(cell, params, x, carry=carry, reverse=reverse, schedule=CuDNN())
     jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, atol=1e-6), got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("asked", "rounds"),
+    [
+        (None, True),
+        ("default", True),
+        ("tensorfloat32", True),
+        ("float32", False),
+        ("highest", False),
+    ],
+)
+def test_the_library_rounds_where_every_other_product_does(
+    asked: str | None, rounds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = []
+
+    def noted(*given: Any) -> Any:
+        sent.append(given[-1])
+        return reference(*given)
+
+    params, carry, x = problem(LSTM())
+    monkeypatch.setattr(rnn, "lstm", noted)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with jax.default_matmul_precision(asked):
+        unroll(LSTM(), params, x, carry=carry, schedule=CuDNN())
+    precision = jax.lax.Precision.HIGH if rounds else jax.lax.Precision.HIGHEST
+    assert sent == [(precision, precision)]
 
 
 def test_every_weight_is_sent_once() -> None:
@@ -92,7 +120,8 @@ def test_the_library_computes_the_loops_numbers_and_gradients(reverse: bool) -> 
             out = unroll(cell, params, x, carry=carry, reverse=reverse, schedule=schedule)
             return sum((leaf**2).sum() for leaf in jax.tree.leaves(out))
 
-        return jax.jit(jax.value_and_grad(loss, (0, 1, 2)))(*given)
+        with exact():
+            return jax.jit(jax.value_and_grad(loss, (0, 1, 2)))(*given)
 
     jax.tree.map(
         lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-4, atol=1e-5),
