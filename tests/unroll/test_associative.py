@@ -102,7 +102,7 @@ def test_a_nonlinear_cell_is_refused_by_name_with_what_to_do(cell: Cell) -> None
     with pytest.raises(
         UsageError, match=rf"{type(cell).__name__} is not linear.*Sequential or Newton"
     ):
-        read(cell, ASSOCIATIVE, *problem(cell, T))
+        jax.eval_shape(lambda: read(cell, ASSOCIATIVE, *problem(cell, T)))
 
 
 @every_linear_cell
