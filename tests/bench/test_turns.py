@@ -1,5 +1,6 @@
 """Frameworks in processes of their own: the same answers, then turns; a wrong answer is not timed."""
 
+import flax
 import pytest
 
 from lstm_lab.bench import turns
@@ -65,3 +66,11 @@ def test_absent_frameworks_are_named_with_the_reason() -> None:
     versions, absent = present(["ours", "jax_cudnn"])
     assert versions.keys() == {"ours"}
     assert absent == {"jax.experimental.rnn": "it needs an NVIDIA GPU"}
+
+
+def test_one_that_is_not_installed_says_how_to_add_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = contender("flax_nnx")
+    assert kind.version() == flax.__version__
+    monkeypatch.setattr(kind, "package", "no-such-thing")
+    with pytest.raises(ImportError, match="no-such-thing is not installed: `make peers`"):
+        kind.version()

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from importlib import metadata
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +28,9 @@ class Contender(ABC):
     layout: ClassVar[str]
     """The function in `layouts` that makes its parameters of ours."""
 
+    package: ClassVar[str]
+    """The distribution that `version` asks for."""
+
     lacks: ClassVar[tuple[str, ...]] = ()
     """Names of our parameters that it has no place for; they are zero in its workloads."""
 
@@ -38,14 +42,17 @@ class Contender(ABC):
     @abstractmethod
     def __init__(self, workload: Workload, data: Arrays, weights: Arrays) -> None: ...
 
-    @staticmethod
-    @abstractmethod
-    def version() -> str:
-        """The version installed.
+    @classmethod
+    def version(cls) -> str:
+        """The version installed, without importing it, which takes seconds.
 
         Raises:
             ImportError: it is not installed, or has nothing to run on; the message says which.
         """
+        try:
+            return metadata.version(cls.package)
+        except metadata.PackageNotFoundError as error:
+            raise ImportError(f"{cls.package} is not installed: `make peers` adds it") from error
 
     @staticmethod
     def refusal(workload: Workload) -> str:

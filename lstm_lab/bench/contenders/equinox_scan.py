@@ -14,6 +14,7 @@ class Equinox(Contender):
 
     name = "Equinox"
     layout = "equinox"
+    package = "equinox"
 
     def __init__(self, workload: Workload, data: Arrays, weights: Arrays) -> None:
         import equinox as eqx
@@ -68,12 +69,6 @@ class Equinox(Contender):
                 (cells, x)
             )
         )
-
-    @staticmethod
-    def version() -> str:
-        import equinox
-
-        return str(equinox.__version__)
 
     @staticmethod
     def refusal(workload: Workload) -> str:

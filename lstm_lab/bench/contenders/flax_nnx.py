@@ -13,6 +13,7 @@ class FlaxNNX(Contender):
 
     name = "Flax NNX"
     layout = "flax"
+    package = "flax"
     lacks = ("c_n",)
 
     def __init__(self, workload: Workload, data: Arrays, weights: Arrays) -> None:
@@ -71,12 +72,6 @@ class FlaxNNX(Contender):
         self._gradient = nnx.jit(
             nnx.grad(loss, argnums=(nnx.DiffState(0, nnx.Param), 1)),
         )
-
-    @staticmethod
-    def version() -> str:
-        import flax
-
-        return str(flax.__version__)
 
     def forward(self) -> np.ndarray:
         return np.asarray(self._forward(self.model, self.x))

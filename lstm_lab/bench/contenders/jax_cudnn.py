@@ -14,8 +14,8 @@ class JaxCuDNN(Ours):
     def schedule() -> Schedule:
         return CuDNN()
 
-    @staticmethod
-    def version() -> str:
+    @classmethod
+    def version(cls) -> str:
         import jax
 
         if jax.default_backend() != "gpu":

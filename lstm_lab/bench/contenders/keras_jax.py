@@ -15,6 +15,7 @@ class KerasJAX(Contender):
 
     name = "Keras on JAX"
     layout = "keras"
+    package = "keras"
 
     def __init__(self, workload: Workload, data: Arrays, weights: Arrays) -> None:
         keras = _keras()
@@ -80,10 +81,6 @@ class KerasJAX(Contender):
         self._gradient = jax.jit(
             jax.grad(lambda values, x: mean_square(read(values, x), target, mean_over), (0, 1))
         )
-
-    @staticmethod
-    def version() -> str:
-        return str(_keras().__version__)
 
     def forward(self) -> np.ndarray:
         return np.asarray(self._forward(self.values, self.x))

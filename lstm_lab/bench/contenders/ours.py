@@ -90,8 +90,8 @@ class Ours(Contender):
         self._gradient = jax.jit(jax.grad(loss, (0, 1)))
         self._train = jax.jit(train, static_argnums=0, donate_argnums=1)
 
-    @staticmethod
-    def version() -> str:
+    @classmethod
+    def version(cls) -> str:
         return lstm_lab.__version__
 
     def forward(self) -> np.ndarray:

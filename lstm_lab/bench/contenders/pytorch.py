@@ -13,11 +13,14 @@ class PyTorch(Contender):
 
     name = "PyTorch"
     layout = "pytorch"
+    package = "torch"
 
     def __init__(self, workload: Workload, data: Arrays, weights: Arrays) -> None:
         import torch
 
         self.torch = torch
+        # On a GPU it would round the inputs of a layer's products.
+        torch.backends.cudnn.allow_tf32 = False
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         kind = {"Elman": torch.nn.RNN, "LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}[workload.cell]
         self.layer = kind(
@@ -36,12 +39,6 @@ class PyTorch(Contender):
         self.lengths = torch.from_numpy(data["lengths"]) if workload.lengths else None
         self.counts = torch.from_numpy(valid(dict(data))).to(self.device)
         self.optimizer = torch.optim.SGD(self.layer.parameters(), lr=LEARNING_RATE)
-
-    @staticmethod
-    def version() -> str:
-        import torch
-
-        return str(torch.__version__)
 
     def forward(self) -> np.ndarray:
         with self.torch.no_grad():
