@@ -68,7 +68,11 @@ def pairs(cells: Sequence[Cell], schedules: Sequence[Schedule]) -> Iterator[Serv
     """
 
     def tried(cell: Cell) -> list[Served]:
-        wanted = _reading(cell, Sequential())
+        try:
+            wanted = _reading(cell, Sequential())
+        except jax.errors.JaxRuntimeError as failure:  # nothing to compare with
+            why = f"Sequential: {one_line(failure)}"
+            return [Served(type(cell).__name__, type(s).__name__, None, why) for s in schedules]
         return [_try(cell, schedule, wanted) for schedule in schedules]
 
     with ThreadPoolExecutor() as pool:

@@ -42,3 +42,22 @@ def test_one_that_fails_is_told_from_one_that_refuses_and_one_that_is_wrong() ->
     assert text.endswith("[2] RESOURCE_EXHAUSTED: out of memory.\n")
     # Elsewhere than on a CPU, less would be no ground to call it wrong.
     assert set(PRECISIONS) == {"highest"}
+
+
+@dataclass(frozen=True)
+class Unable(Elman):
+    """A cell that the device cannot compute."""
+
+    def gates(self, *given: Any) -> Any:
+        raise jax.errors.JaxRuntimeError("INTERNAL: no such kernel")
+
+
+def test_a_cell_that_the_loop_cannot_run_keeps_no_other_from_being_tried() -> None:
+    found = list(pairs([Unable(), Elman()], [Doubling(), Associative()]))
+    assert [(pair.cell, pair.verdict.split()[0]) for pair in found] == [
+        ("Unable", "failed"),
+        ("Unable", "failed"),
+        ("Elman", "wrong"),
+        ("Elman", "no"),
+    ]
+    assert found[0].reason == "Sequential: INTERNAL: no such kernel"
