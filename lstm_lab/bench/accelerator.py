@@ -16,7 +16,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -77,15 +76,8 @@ def parity(cells: Sequence[Cell]) -> Iterator[Results]:
         yield {**pair._asdict(), "verdict": pair.verdict}
 
 
-def _by_default() -> AbstractContextManager[Any]:
-    return jax.default_matmul_precision(None)
-
-
-# How products are computed, by the name of it in tables.
-PRECISIONS: Mapping[str, Callable[[], AbstractContextManager[Any]]] = {
-    "float32": exact,
-    "default": _by_default,
-}
+# What JAX calls the ways of multiplying, by their names in tables.
+PRECISIONS: Mapping[str, str | None] = {"float32": "highest", "default": None}
 
 
 def shape(workload: Workload, precision: str, steps: int, rounds: int) -> Iterator[Results]:
@@ -94,7 +86,7 @@ def shape(workload: Workload, precision: str, steps: int, rounds: int) -> Iterat
     kinds: list[type[Ours]] = [Ours]
     if jax.default_backend() == "gpu" and not JaxCuDNN.refusal(workload):
         kinds.append(JaxCuDNN)
-    with PRECISIONS[precision]():
+    with jax.default_matmul_precision(PRECISIONS[precision]):
         running = {kind.name: kind(workload, workload.data(), weights) for kind in kinds}
         calls = {name: lambda one=one: one.train(steps) for name, one in running.items()}
         for name, seconds in in_turns(calls, rounds).items():
@@ -191,9 +183,7 @@ def measure(asked: Mapping[str, Sequence[Item]], minutes: float, out: Path) -> P
             for answer in ask():
                 record[name].append(answer)
                 print(name, json.dumps(answer), flush=True)
-        except (
-            Exception
-        ) as error:  # whatever it is, it is said, and the device is still there for the rest
+        except Exception as error:  # whatever it is, the device is still there for the rest
             why = f"{name}: {label}: {type(error).__name__}: {one_line(error)[:300]}"
             record["failed"].append(why)
             print(f"failed: {why}", flush=True)

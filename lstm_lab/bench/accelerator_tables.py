@@ -5,15 +5,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from lstm_lab.bench.contenders.jax_cudnn import JaxCuDNN
+from lstm_lab.bench.contenders.ours import Ours
+
 Record = Mapping[str, Any]
 
 # What stands between these lines of README.md is made by `make accelerator`; the name is the device's.
 BEGIN, END = "<!-- accelerator {device} -->\n", "<!-- end -->\n"
 # Stands there as long as no device has been measured.
 NOBODY = "none yet"
-
-# Names of contenders, as records have them: this module needs neither.
-LOOP, CUDNN = "lstm_lab", "jax.experimental.rnn"
 
 
 def page(record: Record) -> str:
@@ -90,12 +90,12 @@ def _shapes(rows: Sequence[Record]) -> str:
         (row["network"], row["precision"], row["by"]): row["milliseconds"] for row in rows
     }
     ways = list(dict.fromkeys((precision, by) for _, precision, by in found))
-    beside = [precision for precision, by in ways if by == CUDNN]
-    head = [f"{'loop' if by == LOOP else 'cuDNN'}, {precision}" for precision, by in ways]
+    beside = [precision for precision, by in ways if by == JaxCuDNN.name]
+    head = [f"{'loop' if by == Ours.name else 'cuDNN'}, {precision}" for precision, by in ways]
     lines = [["training step, ms", *head, *(f"loop / cuDNN, {p}" for p in beside)]]
     for network in dict.fromkeys(network for network, _, _ in found):
         times = [_times(found.get((network, *way))) for way in ways]
-        pairs = [[found.get((network, p, by)) for by in (LOOP, CUDNN)] for p in beside]
+        pairs = [[found.get((network, p, by)) for by in (Ours.name, JaxCuDNN.name)] for p in beside]
         lines.append([network, *times, *(_ratios(loop, cudnn) for loop, cudnn in pairs)])
     return _table(lines) if rows else ""
 

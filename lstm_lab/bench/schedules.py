@@ -86,9 +86,7 @@ def _try(cell: Cell, schedule: Schedule, wanted: Any) -> Served:
         got = _reading(cell, schedule)
     except UsageError as refusal:
         return Served(*names, None, str(refusal), refused=True)
-    except (
-        jax.errors.JaxRuntimeError
-    ) as failure:  # of this schedule: the others are asked all the same
+    except jax.errors.JaxRuntimeError as failure:  # the others are tried all the same
         return Served(*names, None, one_line(failure))
     return Served(*names, difference(got, wanted))
 
